@@ -1,0 +1,503 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * RDMA resource tracker (restrack): the C interface of rdma_restrack.ko.
+ *
+ * An RDMA device keeps one &struct rdma_restrack_root; every object that the
+ * device hands out carries one &struct rdma_restrack_entry. The tracker knows
+ * which entries are alive and who owns them, and rdma_restrack_del() does not
+ * return while anybody still holds a reference from rdma_restrack_get(),
+ * rdma_restrack_get_byid() or rdma_restrack_next().
+ *
+ * Two ways to use an entry, on the same type:
+ *
+ *  - in one call: a zeroed entry, @type set (and @kern_name for a kernel
+ *    owner), then rdma_restrack_add(), later rdma_restrack_del();
+ *  - in steps: rdma_restrack_new(), then rdma_restrack_set_name() or
+ *    rdma_restrack_parent_name(), then rdma_restrack_add(), later
+ *    rdma_restrack_del(), or rdma_restrack_begin_del() followed by
+ *    rdma_restrack_commit_del() or rdma_restrack_abort_del().
+ *
+ * Locking: the caller serialises the functions that change one entry (new,
+ * set_name, parent_name, add, sync, begin_del, abort_del, commit_del, del)
+ * against each other, as the creator and destroyer of an object does anyway.
+ * Everything else may run at any time, in parallel, on any entry or root.
+ * Functions that may sleep say so.
+ *
+ * Bad use (a NULL pointer, a type outside the enumeration, an entry added
+ * twice, ...) is reported once per kind with a warning that names the function,
+ * the type and the number of the object, and is otherwise without effect.
+ */
+
+#ifndef _RDMA_RESTRACK_H_
+#define _RDMA_RESTRACK_H_
+
+#include <linux/atomic.h>
+#include <linux/completion.h>
+#include <linux/hashtable.h>
+#include <linux/kref.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/sched/task.h>
+#include <linux/typecheck.h>
+#include <linux/types.h>
+#include <uapi/rdma/rdma_netlink.h>
+
+struct ib_device;
+struct pid_namespace;
+struct sk_buff;
+
+/* log2 of the number of buckets in &rdma_restrack_root.hash */
+#define RDMA_RESTRACK_HASH_BITS 8
+
+/**
+ * enum rdma_restrack_type - HW objects to track
+ */
+enum rdma_restrack_type {
+	/** @RDMA_RESTRACK_PD: Protection domain (PD) */
+	RDMA_RESTRACK_PD,
+	/** @RDMA_RESTRACK_CQ: Completion queue (CQ) */
+	RDMA_RESTRACK_CQ,
+	/** @RDMA_RESTRACK_QP: Queue pair (QP) */
+	RDMA_RESTRACK_QP,
+	/** @RDMA_RESTRACK_XRCD: XRC domain (XRCD) */
+	RDMA_RESTRACK_XRCD,
+	/** @RDMA_RESTRACK_CM_ID: Connection manager identifier (CM_ID) */
+	RDMA_RESTRACK_CM_ID,
+	/** @RDMA_RESTRACK_MR: Memory region (MR) */
+	RDMA_RESTRACK_MR,
+	/** @RDMA_RESTRACK_CTX: Verbs context (CTX) */
+	RDMA_RESTRACK_CTX,
+	/** @RDMA_RESTRACK_COUNTER: Statistics counter */
+	RDMA_RESTRACK_COUNTER,
+	/** @RDMA_RESTRACK_SRQ: Shared receive queue (SRQ) */
+	RDMA_RESTRACK_SRQ,
+	/** @RDMA_RESTRACK_DMAH: DMA handle */
+	RDMA_RESTRACK_DMAH,
+	/** @RDMA_RESTRACK_COMP_CNTR: Completion counter */
+	RDMA_RESTRACK_COMP_CNTR,
+	/** @RDMA_RESTRACK_MAX: Number of types, for array declarations */
+	RDMA_RESTRACK_MAX
+};
+
+/**
+ * struct rdma_restrack_table - what a root keeps for one type of object
+ *
+ * Private to the tracker; it is here because the root is embedded in
+ * &struct ib_device.
+ */
+struct rdma_restrack_table {
+	/* private: entries that a lookup can find */
+	atomic_t		count;
+	/* private: those of them that are shown only on request */
+	atomic_t		details;
+	/* private: where the search for an unused number starts */
+	u32			next_id;
+	/* private: changes whenever an entry comes or goes */
+	atomic_t		generation;
+};
+
+/**
+ * struct rdma_restrack_root - main resource tracking management entity,
+ * one for each device
+ * @rwsem: protects @hash and the links between entries; taken for writing when
+ *	an entry comes or goes, for reading to walk or look up
+ * @hash: global database of all resources of the device; each type has a run
+ *	of buckets of its own. Walk it with rdma_restrack_next(), never directly
+ * @table: per type: counters and the next number to give out (private)
+ */
+struct rdma_restrack_root {
+	struct rw_semaphore		rwsem;
+	DECLARE_HASHTABLE(hash, RDMA_RESTRACK_HASH_BITS);
+	struct rdma_restrack_table	table[RDMA_RESTRACK_MAX];
+};
+
+/**
+ * struct rdma_restrack_entry - metadata of one tracked object
+ */
+struct rdma_restrack_entry {
+	/**
+	 * @valid: validity indicator
+	 *
+	 * True from a successful rdma_restrack_add() to rdma_restrack_del() or
+	 * rdma_restrack_commit_del(). An entry whose device was cleaned first
+	 * is no longer valid.
+	 */
+	bool			valid;
+	/** @kref: holds back the destruction of the object */
+	struct kref		kref;
+	/** @comp: signals that the last reader has left */
+	struct completion	comp;
+	/**
+	 * @task: owner of an object that was created by user space: the
+	 * thread-group leader of the process, with a reference. NULL for an
+	 * object that was created by the kernel.
+	 */
+	struct task_struct	*task;
+	/** @kern_name: name of the owner of an object created by the kernel */
+	const char		*kern_name;
+	/** @node: link in &rdma_restrack_root.hash */
+	struct hlist_node	node;
+	/** @type: what kind of object this is */
+	enum rdma_restrack_type	type;
+	/**
+	 * @no_track: keep this entry out of the database; set it with
+	 * rdma_restrack_no_track() before rdma_restrack_add()
+	 */
+	bool			no_track;
+	/** @user: the object belongs to a process */
+	bool			user;
+	/* private: shown only when driver details are asked for */
+	bool			details;
+	/* private: where in its life the entry is */
+	u8			state;
+	/**
+	 * @id: number of the object as users see it: the QP number (with the
+	 * port in the top byte for QP0 and QP1), the counter number, else a
+	 * number that rdma_restrack_add() chose
+	 */
+	u32			id;
+	/* private: tells apart the entries of one type with equal @id */
+	u32			tie;
+	/**
+	 * @since: when the entry was added, in jiffies
+	 */
+	unsigned long		since;
+};
+
+/*
+ * Roots
+ */
+
+/**
+ * rdma_restrack_init() - initialize resource tracking
+ * @res: resource tracking root, zeroed
+ *
+ * Allocates nothing and cannot fail.
+ */
+void rdma_restrack_init(struct rdma_restrack_root *res);
+
+/**
+ * rdma_restrack_clean() - clean resource tracking
+ * @res: resource tracking root
+ *
+ * Call it when the device goes away and its objects are gone. Entries that are
+ * still there are a leak: each is reported with type, number, owner and age,
+ * unlinked and marked invalid, so that a later rdma_restrack_del() of it
+ * touches neither the root nor the device. May sleep.
+ */
+void rdma_restrack_clean(struct rdma_restrack_root *res);
+
+/**
+ * rdma_restrack_count() - the current usage of specific object
+ * @res: resource tracking root
+ * @type: actual type of object to count
+ * @ns: PID namespace of the one who asks; NULL means the initial one
+ *
+ * In the initial PID namespace this counts all objects in constant time. In any
+ * other namespace it counts those whose owner has a PID there, in time linear
+ * in the number of objects; objects of the kernel are not seen from there.
+ * Objects with driver details are not counted, see
+ * rdma_restrack_count_details(). May sleep.
+ *
+ * Return: the number of objects, 0 for a type that does not exist.
+ */
+int rdma_restrack_count(struct rdma_restrack_root *res,
+			enum rdma_restrack_type type, struct pid_namespace *ns);
+
+/*
+ * Entries
+ */
+
+/**
+ * rdma_restrack_new() - initialize an entry
+ * @res: resource entry
+ * @type: type of the object
+ *
+ * Sets up the reference count and the completion, so that rdma_restrack_put()
+ * may drop a half-built object: the last put of an entry that was never added
+ * releases its owner.
+ */
+void rdma_restrack_new(struct rdma_restrack_entry *res,
+		       enum rdma_restrack_type type);
+
+/**
+ * rdma_restrack_set_name() - set the owner of an object
+ * @res: resource entry
+ * @caller: name of the kernel module that owns the object, valid as long as the
+ *	entry is; NULL if the owner is the current process
+ */
+void rdma_restrack_set_name(struct rdma_restrack_entry *res,
+			    const char *caller);
+
+/**
+ * rdma_restrack_parent_name() - let an object belong to the owner of another
+ * @dst: resource entry that gets an owner
+ * @parent: resource entry whose owner it is
+ */
+void rdma_restrack_parent_name(struct rdma_restrack_entry *dst,
+			       const struct rdma_restrack_entry *parent);
+
+/**
+ * rdma_restrack_add() - add object to the resource tracking database
+ * @res: resource entry, with &rdma_restrack_entry.type set and embedded in an
+ *	object whose device is set
+ *
+ * An entry that has not been through rdma_restrack_new() is initialized here,
+ * and one without an owner gets one: its &rdma_restrack_entry.kern_name if that
+ * is set; else, for a queue pair, the kernel name of its protection domain;
+ * else the current process. Allocates nothing and cannot fail: objects of one
+ * type that carry the same number are all tracked. May sleep.
+ */
+void rdma_restrack_add(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_del() - delete object from the resource tracking database
+ * @res: resource entry
+ *
+ * Takes the entry out, waits until the last reader has put its reference and
+ * releases the owner. On an entry that is not tracked it only releases the
+ * owner, so it may be called twice. May sleep.
+ */
+void rdma_restrack_del(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_begin_del() - make an object unreachable, reversibly
+ * @res: resource entry
+ *
+ * After this no lookup finds the entry and no reader holds it, but it keeps its
+ * place until rdma_restrack_commit_del() or rdma_restrack_abort_del() decides.
+ * A new object with the same number may be added meanwhile. May sleep.
+ */
+void rdma_restrack_begin_del(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_abort_del() - bring an object back after
+ * rdma_restrack_begin_del(), because it could not be destroyed
+ * @res: resource entry
+ */
+void rdma_restrack_abort_del(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_commit_del() - finish what rdma_restrack_begin_del() began
+ * @res: resource entry
+ *
+ * Takes the entry out and releases the owner. May sleep.
+ */
+void rdma_restrack_commit_del(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_sync() - let readers of an old state of the object leave
+ * @res: resource entry
+ *
+ * Waits until nobody holds a reference and makes the object available again: a
+ * reader that comes afterwards sees what the caller changed before the call,
+ * e.g. the PD of a re-registered MR. Must not run in parallel with
+ * rdma_restrack_del() of the same entry. May sleep.
+ */
+void rdma_restrack_sync(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_is_kernel_res() - check the owner of resource
+ * @res: resource entry
+ *
+ * Return: true unless the object belongs to a process.
+ */
+bool rdma_is_kernel_res(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_get() - grab to protect resource from release
+ * @res: resource entry; its memory must be safe to touch, which the tracker
+ *	guarantees only to those who hold a reference or own the object
+ *
+ * Takes no lock and does not sleep.
+ *
+ * Return: 1 if there is a reference to put now, 0 if the object is going away.
+ */
+int __must_check rdma_restrack_get(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_put() - release resource
+ * @res: resource entry
+ *
+ * Takes no lock and does not sleep, except for the last reference, which wakes
+ * the one who waits in rdma_restrack_del().
+ *
+ * Return: 1 if that was the last reference, else 0.
+ */
+int rdma_restrack_put(struct rdma_restrack_entry *res);
+
+/**
+ * rdma_restrack_get_byid() - translate from ID to restrack object
+ * @dev: RDMA device
+ * @type: type of the object
+ * @id: number of the object
+ *
+ * May sleep.
+ *
+ * Return: the entry with a reference that the caller has to put, or a pointer
+ * error: %-ENOENT if there is none, %-EINVAL for a bad argument.
+ */
+struct rdma_restrack_entry *
+rdma_restrack_get_byid(struct ib_device *dev, enum rdma_restrack_type type,
+		       u32 id);
+
+/**
+ * rdma_restrack_no_track() - don't add resource to the DB
+ * @res: resource entry that is not added yet
+ *
+ * For objects that nobody is to see. All other functions still work on them.
+ */
+static inline void rdma_restrack_no_track(struct rdma_restrack_entry *res)
+{
+	res->no_track = true;
+}
+
+/**
+ * rdma_restrack_is_tracked() - is this a resource that goes to the DB
+ * @res: resource entry
+ *
+ * Return: false after rdma_restrack_no_track(), else true.
+ */
+static inline bool rdma_restrack_is_tracked(struct rdma_restrack_entry *res)
+{
+	return !res->no_track;
+}
+
+/*
+ * For drivers that fill netlink messages about their objects; ib_core has them.
+ */
+
+/**
+ * rdma_nl_put_driver_u32() - add a driver attribute, a decimal number
+ * @msg: netlink message
+ * @name: name of the attribute
+ * @value: its value
+ *
+ * Return: 0, or %-EMSGSIZE if the message is full.
+ */
+int rdma_nl_put_driver_u32(struct sk_buff *msg, const char *name, u32 value);
+
+/**
+ * rdma_nl_put_driver_u32_hex() - add a driver attribute, a hexadecimal number
+ * @msg: netlink message
+ * @name: name of the attribute
+ * @value: its value
+ *
+ * Return: 0, or %-EMSGSIZE if the message is full.
+ */
+int rdma_nl_put_driver_u32_hex(struct sk_buff *msg, const char *name,
+			       u32 value);
+
+/**
+ * rdma_nl_put_driver_u64() - add a driver attribute, a long decimal number
+ * @msg: netlink message
+ * @name: name of the attribute
+ * @value: its value
+ *
+ * Return: 0, or %-EMSGSIZE if the message is full.
+ */
+int rdma_nl_put_driver_u64(struct sk_buff *msg, const char *name, u64 value);
+
+/**
+ * rdma_nl_put_driver_u64_hex() - add a driver attribute, a long hexadecimal
+ * number
+ * @msg: netlink message
+ * @name: name of the attribute
+ * @value: its value
+ *
+ * Return: 0, or %-EMSGSIZE if the message is full.
+ */
+int rdma_nl_put_driver_u64_hex(struct sk_buff *msg, const char *name,
+			       u64 value);
+
+/**
+ * rdma_nl_put_driver_string() - add a driver attribute, a string
+ * @msg: netlink message
+ * @name: name of the attribute
+ * @str: its value
+ *
+ * Return: 0, or %-EMSGSIZE if the message is full.
+ */
+int rdma_nl_put_driver_string(struct sk_buff *msg, const char *name,
+			      const char *str);
+
+/**
+ * rdma_nl_stat_hwcounter_entry() - add a hardware counter
+ * @msg: netlink message
+ * @name: name of the counter
+ * @value: its value
+ *
+ * Return: 0, or %-EMSGSIZE if the message is full.
+ */
+int rdma_nl_stat_hwcounter_entry(struct sk_buff *msg, const char *name,
+				 u64 value);
+
+/*
+ * Beyond the C tracker of the kernel
+ */
+
+/**
+ * rdma_restrack_count_details() - count objects, with or without those that
+ * have driver details
+ * @res: resource tracking root
+ * @type: actual type of object to count
+ * @ns: PID namespace of the one who asks; NULL means the initial one
+ * @show_details: count also queue pairs of driver-specific types
+ *
+ * As rdma_restrack_count() otherwise. May sleep.
+ *
+ * Return: the number of objects, 0 for a type that does not exist.
+ */
+int rdma_restrack_count_details(struct rdma_restrack_root *res,
+				enum rdma_restrack_type type,
+				struct pid_namespace *ns, bool show_details);
+
+/**
+ * rdma_restrack_next() - walk over the objects of one type
+ * @res: resource tracking root
+ * @type: type of the objects
+ * @cursor: where the walk stands: 0 to start, then what the last call left
+ * @show_details: visit also queue pairs of driver-specific types
+ *
+ * The walk needs no lock between calls and costs the same at each, and the
+ * cursor may be kept for as long as one likes: an object that is there from the
+ * first call to the last is visited exactly once, whatever else comes and goes
+ * meanwhile. May sleep.
+ *
+ * Return: the next entry, with a reference that the caller has to put, or NULL
+ * at the end.
+ */
+struct rdma_restrack_entry *
+rdma_restrack_next(struct rdma_restrack_root *res,
+		   enum rdma_restrack_type type, u64 *cursor,
+		   bool show_details);
+
+/**
+ * rdma_restrack_for_each() - walk over the objects of one type
+ * @entry: &struct rdma_restrack_entry pointer to use as a loop cursor; the loop
+ *	holds a reference to it, which is the body's to put if it leaves the
+ *	loop early
+ * @res: resource tracking root
+ * @type: type of the objects
+ * @cursor: u64 variable for rdma_restrack_next()
+ * @show_details: visit also queue pairs of driver-specific types
+ */
+#define rdma_restrack_for_each(entry, res, type, cursor, show_details)	\
+	for ((cursor) = 0;							\
+	     ((entry) = rdma_restrack_next(res, type, &(cursor), show_details)); \
+	     rdma_restrack_put(entry))
+
+/**
+ * rdma_restrack_generation() - has the table changed
+ * @res: resource tracking root
+ * @type: type of the objects
+ *
+ * Takes no lock and does not sleep.
+ *
+ * Return: a number, never 0, that differs from the one before when objects of
+ * this type came or went in between.
+ */
+u32 rdma_restrack_generation(struct rdma_restrack_root *res,
+			     enum rdma_restrack_type type);
+
+#endif /* _RDMA_RESTRACK_H_ */
