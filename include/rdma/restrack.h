@@ -158,9 +158,9 @@ struct rdma_restrack_entry {
 	u32			id;
 	/* private: tells apart the entries of one type with equal @id */
 	u32			tie;
-	/**
-	 * @since: when the entry was added, in jiffies
-	 */
+	/* private: where the entry is linked */
+	struct rdma_restrack_root *root;
+	/** @since: when the entry was added, in jiffies */
 	unsigned long		since;
 };
 

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! From an entry to the object that it is part of, and to that object's device.
+//!
+//! C headers: [`include/rdma/ib_verbs.h`](srctree/include/rdma/ib_verbs.h),
+//! [`include/rdma/rdma_counter.h`](srctree/include/rdma/rdma_counter.h),
+//! [`drivers/infiniband/core/cma_priv.h`](srctree/drivers/infiniband/core/cma_priv.h)
+
+use crate::{
+    bindings,
+    entry::Entry,
+    kind::Kind,
+    root::Root, //
+};
+use kernel::{
+    container_of,
+    types::Opaque, //
+};
+
+/// Wraps `struct ib_device`.
+#[repr(transparent)]
+pub(crate) struct Device(Opaque<bindings::ib_device>);
+
+impl Device {
+    /// The device at `raw`, unless that is NULL.
+    ///
+    /// # Safety
+    ///
+    /// `raw` is NULL or a device that stays during `'a`.
+    #[inline]
+    pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::ib_device) -> Option<&'a Self> {
+        // SAFETY: By the requirement of this function; `Device` is transparent.
+        unsafe { raw.cast::<Device>().as_ref() }
+    }
+
+    /// The table of the device's objects.
+    #[inline]
+    pub(crate) fn root(&self) -> &Root {
+        // SAFETY: The field of a live object, which `ib_core` initialises when it allocates one.
+        unsafe { &*(&raw const (*self.0.get()).res).cast::<Root>() }
+    }
+}
+
+/// A `struct ib_qp`, as far as the tracker looks into it.
+#[derive(Clone, Copy)]
+pub(crate) struct QueuePair<'a>(&'a Opaque<bindings::ib_qp>);
+
+impl<'a> QueuePair<'a> {
+    /// The QP number, which is what the device calls it.
+    #[inline]
+    pub(crate) fn number(self) -> u32 {
+        // SAFETY: The field of a live object; it does not change once the QP is made.
+        unsafe { (*self.0.get()).qp_num }
+    }
+
+    /// The port that the QP belongs to, from 1, or 0.
+    #[inline]
+    pub(crate) fn port(self) -> u32 {
+        // SAFETY: The field of a live object, while nobody else has the object.
+        unsafe { (*self.0.get()).port }
+    }
+
+    /// The type of the QP.
+    #[inline]
+    pub(crate) fn qp_type(self) -> bindings::ib_qp_type {
+        // SAFETY: The field of a live object; it does not change once the QP is made.
+        unsafe { (*self.0.get()).qp_type }
+    }
+
+    /// The entry of the QP's protection domain; a QP of an XRC target has none.
+    pub(crate) fn pd(self) -> Option<&'a Entry> {
+        // SAFETY: The field of a live object; it does not change once the QP is made.
+        let pd = unsafe { (*self.0.get()).pd };
+        // SAFETY: NULL or a live PD, for the QP keeps it.
+        let pd = unsafe { pd.as_ref() }?;
+        // SAFETY: The entry of a live object, of which `Entry` is the layout.
+        Some(unsafe { &*(&raw const pd.res).cast::<Entry>() })
+    }
+}
+
+/// An entry as part of its object.
+///
+/// # Invariants
+///
+/// The entry is the `res` of a live object of the type that `kind` stands for.
+#[derive(Clone, Copy)]
+pub(crate) struct Object<'a> {
+    entry: &'a Entry,
+    kind: Kind,
+}
+
+/// The `device` of the object of this type that has this entry as its `res`.
+macro_rules! device_of {
+    ($entry:expr, $type:ident, $($device:tt)+) => {{
+        // SAFETY: By the type invariant of `Object`.
+        let object = unsafe { container_of!($entry, bindings::$type, res) };
+        // SAFETY: The field of a live object.
+        unsafe { (*object).$($device)+ }
+    }};
+}
+
+impl<'a> Object<'a> {
+    /// The object of an entry; none if the entry's type does not exist.
+    ///
+    /// # Safety
+    ///
+    /// If the entry's type exists, the entry is part of a live object of that type.
+    #[inline]
+    pub(crate) unsafe fn of(entry: &'a Entry) -> Option<Self> {
+        // INVARIANT: By the requirement of this function.
+        Some(Self {
+            entry,
+            kind: entry.kind()?,
+        })
+    }
+
+    /// What the object is.
+    #[inline]
+    pub(crate) fn kind(self) -> Kind {
+        self.kind
+    }
+
+    /// The entry as C knows it.
+    #[inline]
+    fn raw(self) -> *const bindings::rdma_restrack_entry {
+        core::ptr::from_ref(self.entry).cast()
+    }
+
+    /// The device of the object, unless it has none (yet).
+    #[inline]
+    pub(crate) fn device(self) -> Option<&'a Device> {
+        let entry = self.raw();
+        let device = match self.kind {
+            Kind::Pd => device_of!(entry, ib_pd, device),
+            Kind::Cq => device_of!(entry, ib_cq, device),
+            Kind::Qp => device_of!(entry, ib_qp, device),
+            Kind::Xrcd => device_of!(entry, ib_xrcd, device),
+            Kind::CmId => device_of!(entry, rdma_id_private, id.device),
+            Kind::Mr => device_of!(entry, ib_mr, device),
+            Kind::Ctx => device_of!(entry, ib_ucontext, device),
+            Kind::Counter => device_of!(entry, rdma_counter, device),
+            Kind::Srq => device_of!(entry, ib_srq, device),
+            Kind::Dmah => device_of!(entry, ib_dmah, device),
+            #[cfg(restrack_comp_cntr)]
+            Kind::CompCntr => device_of!(entry, ib_comp_cntr, device),
+            #[cfg(not(restrack_comp_cntr))]
+            Kind::CompCntr => core::ptr::null_mut(),
+        };
+        // SAFETY: NULL or a live device, for the object keeps it.
+        unsafe { Device::from_raw(device) }
+    }
+
+    /// The object as a queue pair, if it is one.
+    #[inline]
+    pub(crate) fn queue_pair(self) -> Option<QueuePair<'a>> {
+        if self.kind != Kind::Qp {
+            return None;
+        }
+        // SAFETY: By the type invariant.
+        let qp = unsafe { container_of!(self.raw(), bindings::ib_qp, res) };
+        // SAFETY: By the type invariant; `Opaque` is transparent.
+        Some(QueuePair(unsafe { &*qp.cast::<Opaque<bindings::ib_qp>>() }))
+    }
+
+    /// The number of the object, if it is a counter.
+    #[inline]
+    pub(crate) fn counter_number(self) -> Option<u32> {
+        (self.kind == Kind::Counter).then(|| device_of!(self.raw(), rdma_counter, id))
+    }
+}

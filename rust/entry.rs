@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What every tracked object carries, and the references to it.
+
+use crate::{
+    bindings,
+    hlist,
+    kind::Kind,
+    owner::{
+        self,
+        KernelName,
+        Owner, //
+    },
+    sync::{
+        Completion,
+        Kref, //
+    }, //
+};
+use core::{
+    cell::Cell,
+    mem::offset_of,
+    ptr::NonNull, //
+};
+use kernel::{
+    prelude::*,
+    sync::aref::{
+        ARef,
+        AlwaysRefCounted, //
+    },
+    task::Task, //
+};
+
+/// Where in its life an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum State {
+    /// Not tracked: not added yet, or deleted.
+    New,
+    /// Tracked: a lookup finds it.
+    Tracked,
+    /// Nobody gets a reference any more, and nobody has one as soon as the last reader has left.
+    /// The entry keeps its place until it is known whether the object really goes.
+    Dying,
+}
+
+/// `struct rdma_restrack_entry`.
+///
+/// The one who builds and destroys the object is its *keeper*: one thread at a time, as the C
+/// interface demands. *Readers* hold references, and come and go at any time. The *lock* is that of
+/// the root.
+///
+/// | field | written | read |
+/// | --- | --- | --- |
+/// | `kref`, `comp` | by all | by all |
+/// | `kind`, `no_track`, `user`, `owner` | by the keeper, before it is linked or after | by all |
+/// | `node`, `id`, `tie`, `details`, `root` | with the lock, for writing | with the lock; by the keeper; but for `node` by readers |
+/// | `valid`, `state`, `since` | by the keeper | by the keeper; `state` by the last reader too, which `kref` orders |
+///
+/// # Invariants
+///
+/// - `comp` is initialised if `kref` was ever more than zero.
+/// - `root` points to the root whose table `node` is linked in, or is NULL.
+#[repr(C)]
+pub(crate) struct Entry {
+    valid: Cell<bool>,
+    kref: Kref,
+    comp: Completion,
+    owner: Owner,
+    node: hlist::Node,
+    kind: Cell<bindings::rdma_restrack_type>,
+    no_track: Cell<bool>,
+    user: Cell<bool>,
+    details: Cell<bool>,
+    state: Cell<State>,
+    id: Cell<u32>,
+    tie: Cell<u32>,
+    root: Cell<*mut bindings::rdma_restrack_root>,
+    since: Cell<c_ulong>,
+}
+
+/// Fails the build where `Entry` and the header disagree.
+macro_rules! assert_layout {
+    ($($field:ident = $c_field:ident),* $(,)?) => {
+        const _: () = {
+            use bindings::rdma_restrack_entry as C;
+            assert!(size_of::<Entry>() == size_of::<C>());
+            assert!(align_of::<Entry>() == align_of::<C>());
+            $(assert!(offset_of!(Entry, $field) == offset_of!(C, $c_field));)*
+        };
+    };
+}
+
+assert_layout! {
+    valid = valid,
+    kref = kref,
+    comp = comp,
+    owner = task,
+    node = node,
+    kind = type_,
+    no_track = no_track,
+    user = user,
+    details = details,
+    state = state,
+    id = id,
+    tie = tie,
+    root = root,
+    since = since,
+}
+
+// SAFETY: `node` is where the offset says.
+unsafe impl hlist::Linked for Entry {
+    const NODE_OFFSET: usize = offset_of!(Entry, node);
+
+    #[inline]
+    fn node(&self) -> &hlist::Node {
+        &self.node
+    }
+}
+
+impl Entry {
+    /// Makes the keeper's reference, and all that is needed to give out others.
+    #[inline]
+    pub(crate) fn init(&self, kind: bindings::rdma_restrack_type) {
+        // SAFETY: A keeper initialises an entry that is not in use: nobody waits for it.
+        // INVARIANT: `kref` is set after this.
+        unsafe { self.comp.init() };
+        self.kref.init();
+        self.kind.set(kind);
+    }
+
+    /// The type of the object, as C code gave it.
+    #[inline]
+    pub(crate) fn raw_kind(&self) -> bindings::rdma_restrack_type {
+        self.kind.get()
+    }
+
+    /// The type of the object, if it is one.
+    #[inline]
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        Kind::from_raw(self.kind.get())
+    }
+
+    /// Is the entry between add and del?
+    #[inline]
+    pub(crate) fn is_valid(&self) -> bool {
+        self.valid.get()
+    }
+
+    /// Is the entry to be kept out of the table?
+    #[inline]
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.no_track.get()
+    }
+
+    /// Where in its life the entry is.
+    #[inline]
+    pub(crate) fn state(&self) -> State {
+        self.state.get()
+    }
+}
+
+/// Its place in the table: for [`crate::root`].
+impl Entry {
+    /// The number of the object.
+    #[inline]
+    pub(crate) fn id(&self) -> u32 {
+        self.id.get()
+    }
+
+    /// Tells apart entries of one kind with equal numbers.
+    #[inline]
+    pub(crate) fn tie(&self) -> u32 {
+        self.tie.get()
+    }
+
+    /// Is the object to be shown only to those who ask for driver details?
+    #[inline]
+    pub(crate) fn has_details(&self) -> bool {
+        self.details.get()
+    }
+
+    /// The root whose table the entry is in, or NULL.
+    #[inline]
+    pub(crate) fn root(&self) -> *mut bindings::rdma_restrack_root {
+        self.root.get()
+    }
+
+    /// How long the entry has been tracked, in milliseconds.
+    pub(crate) fn age(&self) -> u32 {
+        // SAFETY: Reads a clock.
+        let now = unsafe { bindings::restrack_helper_jiffies() };
+        // SAFETY: Computes.
+        unsafe { bindings::restrack_helper_jiffies_to_msecs(now.wrapping_sub(self.since.get())) }
+    }
+
+    /// Gives the entry its place.
+    #[inline]
+    pub(crate) fn place(
+        &self,
+        root: *mut bindings::rdma_restrack_root,
+        id: u32,
+        tie: u32,
+        details: bool,
+    ) {
+        self.root.set(root);
+        self.id.set(id);
+        self.tie.set(tie);
+        self.details.set(details);
+    }
+
+    /// Says that the entry has a place no more.
+    #[inline]
+    pub(crate) fn unplace(&self) {
+        self.root.set(core::ptr::null_mut());
+    }
+}
+
+/// Its life: for the keeper, see [`crate::lifecycle`].
+impl Entry {
+    /// From now on the entry is tracked.
+    #[inline]
+    pub(crate) fn begin(&self) {
+        // SAFETY: Reads a clock.
+        self.since.set(unsafe { bindings::restrack_helper_jiffies() });
+        self.state.set(State::Tracked);
+        self.valid.set(true);
+    }
+
+    /// Gives up the keeper's reference and waits until the last reader has left. Sleeps.
+    ///
+    /// Without a reader the completion is not touched.
+    #[inline]
+    pub(crate) fn drain(&self) {
+        self.state.set(State::Dying);
+        if !self.kref.put() {
+            self.comp.wait();
+            self.kref.clear();
+        }
+    }
+
+    /// Makes the keeper's reference again after [`Self::drain`].
+    ///
+    /// To be called with the root's lock held for writing, if the entry is in a table: a reader
+    /// that finds it afterwards then sees all that the keeper did before.
+    pub(crate) fn revive(&self) {
+        self.comp.reinit();
+        self.state.set(State::Tracked);
+        self.kref.init();
+    }
+
+    /// From now on the entry is tracked no more, and its owner is released.
+    #[inline]
+    pub(crate) fn end(&self) {
+        self.invalidate();
+        self.owner.release();
+    }
+
+    /// From now on the entry is tracked no more.
+    #[inline]
+    pub(crate) fn invalidate(&self) {
+        self.valid.set(false);
+        self.state.set(State::New);
+    }
+}
+
+/// Its readers.
+impl Entry {
+    /// Takes a reference; false if the object is going away. Takes no lock and does not sleep.
+    #[inline]
+    #[must_use = "without a reference the object may go away"]
+    pub(crate) fn get(&self) -> bool {
+        self.kref.get_unless_zero()
+    }
+
+    /// Takes a reference that drops itself; none if the object is going away.
+    #[inline]
+    pub(crate) fn get_ref(&self) -> Option<ARef<Entry>> {
+        // SAFETY: The reference that was just taken is the new one's.
+        self.get()
+            .then(|| unsafe { ARef::from_raw(NonNull::from(self)) })
+    }
+
+    /// Drops a reference; true if it was the last. Takes no lock, but to wake a waiter, and does
+    /// not sleep.
+    #[inline]
+    pub(crate) fn put(&self) -> bool {
+        let last = self.kref.put();
+        if last {
+            self.left();
+        }
+        last
+    }
+
+    /// The last reader has left.
+    #[cold]
+    fn left(&self) {
+        // Nobody is going to delete an entry that was never added: its keeper just puts it.
+        if self.state.get() == State::New {
+            self.owner.release();
+        }
+        self.comp.complete();
+    }
+
+    /// Is there a reference, so that another can be had?
+    #[inline]
+    pub(crate) fn is_alive(&self) -> bool {
+        !self.kref.is_zero()
+    }
+}
+
+// SAFETY: An entry stays where it is as long as there is a reference: its keeper waits for that.
+unsafe impl AlwaysRefCounted for Entry {
+    fn inc_ref(&self) {
+        self.kref.get();
+    }
+
+    unsafe fn dec_ref(entry: NonNull<Self>) {
+        // SAFETY: The caller has a reference, so the entry is alive.
+        unsafe { entry.as_ref() }.put();
+    }
+}
+
+/// Its owner.
+impl Entry {
+    /// Who owns the object.
+    #[inline]
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.owner
+    }
+
+    /// Does the object belong to the kernel, or to nobody yet?
+    #[inline]
+    pub(crate) fn is_kernel(&self) -> bool {
+        !self.user.get()
+    }
+
+    /// Gives the object to the kernel.
+    #[inline]
+    pub(crate) fn set_kernel(&self, name: Option<KernelName>) {
+        self.owner.set_kernel(name);
+        self.user.set(false);
+    }
+
+    /// Gives the object to a process.
+    #[inline]
+    pub(crate) fn set_process(&self, task: ARef<Task>) {
+        self.owner.set_process(task);
+        self.user.set(true);
+    }
+
+    /// Gives the object to the current process.
+    #[inline]
+    pub(crate) fn set_current(&self) {
+        self.set_process(owner::current_process());
+    }
+
+    /// Gives the object to the owner of another.
+    pub(crate) fn inherit(&self, parent: &Entry) {
+        if parent.is_kernel() {
+            self.set_kernel(parent.owner.kernel_name());
+        } else if let Some(task) = parent.owner.process() {
+            self.set_process(task.into());
+        }
+    }
+}

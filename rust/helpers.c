@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0
+/* See helpers.h. */
+
+#include <linux/bug.h>
+#include <linux/completion.h>
+#include <linux/jiffies.h>
+#include <linux/kref.h>
+#include <linux/list.h>
+#include <linux/rwsem.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
+
+#include "helpers.h"
+
+void restrack_helper_init_rwsem(struct rw_semaphore *sem)
+{
+	init_rwsem(sem);
+}
+
+void restrack_helper_init_completion(struct completion *x)
+{
+	init_completion(x);
+}
+
+void restrack_helper_reinit_completion(struct completion *x)
+{
+	reinit_completion(x);
+}
+
+void restrack_helper_kref_init(struct kref *kref)
+{
+	kref_init(kref);
+}
+
+/* For an object that nobody can have a reference to. */
+void restrack_helper_kref_clear(struct kref *kref)
+{
+	refcount_set(&kref->refcount, 0);
+}
+
+unsigned int restrack_helper_kref_read(const struct kref *kref)
+{
+	return kref_read(kref);
+}
+
+void restrack_helper_kref_get(struct kref *kref)
+{
+	kref_get(kref);
+}
+
+bool restrack_helper_kref_get_unless_zero(struct kref *kref)
+{
+	return kref_get_unless_zero(kref);
+}
+
+/* kref_put() without its release function: the caller has its own. */
+bool restrack_helper_kref_put(struct kref *kref)
+{
+	return refcount_dec_and_test(&kref->refcount);
+}
+
+void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h)
+{
+	hlist_add_head(n, h);
+}
+
+void restrack_helper_hlist_add_behind(struct hlist_node *n,
+				      struct hlist_node *prev)
+{
+	hlist_add_behind(n, prev);
+}
+
+void restrack_helper_hlist_del_init(struct hlist_node *n)
+{
+	hlist_del_init(n);
+}
+
+unsigned long restrack_helper_jiffies(void)
+{
+	return jiffies;
+}
+
+unsigned int restrack_helper_jiffies_to_msecs(unsigned long j)
+{
+	return jiffies_to_msecs(j);
+}
+
+/*
+ * Copy a string that may be gone: the owner of a leaked object may be a module
+ * that was unloaded since, and its name with it.
+ */
+bool restrack_helper_copy_string(char *dst, size_t size, const char *src)
+{
+	size_t i;
+
+	for (i = 0; i < size; i++) {
+		if (copy_from_kernel_nofault(&dst[i], &src[i], 1))
+			return false;
+		if (!dst[i])
+			return true;
+	}
+	return false;
+}
+
+const char *restrack_helper_task_comm(struct task_struct *task)
+{
+	return task->comm;
+}
+
+/* One WARN_ONCE() for each kind, so that one does not hide another. */
+void restrack_helper_warn(enum restrack_misuse what, const char *func,
+			  u32 type, u32 id)
+{
+	switch (what) {
+	case RESTRACK_MISUSE_NULL:
+		WARN_ONCE(1, "%s: NULL pointer (type %u, id %u)\n", func, type,
+			  id);
+		break;
+	case RESTRACK_MISUSE_TYPE:
+		WARN_ONCE(1, "%s: no such type (type %u, id %u)\n", func, type,
+			  id);
+		break;
+	case RESTRACK_MISUSE_NO_DEVICE:
+		WARN_ONCE(1, "%s: object without a device (type %u, id %u)\n",
+			  func, type, id);
+		break;
+	case RESTRACK_MISUSE_ADD_TWICE:
+		WARN_ONCE(1, "%s: entry is tracked already (type %u, id %u)\n",
+			  func, type, id);
+		break;
+	case RESTRACK_MISUSE_NOT_DYING:
+		WARN_ONCE(1, "%s: entry is not being deleted (type %u, id %u)\n",
+			  func, type, id);
+		break;
+	case RESTRACK_MISUSE_QP_NUMBER:
+		WARN_ONCE(1, "%s: QP or port number out of range (type %u, id %u)\n",
+			  func, type, id);
+		break;
+	case RESTRACK_MISUSE_LEAKED:
+		WARN_ONCE(1, "%s: objects were leaked (first: type %u, id %u)\n",
+			  func, type, id);
+		break;
+	}
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * Functions for the Rust side around what C offers only as a macro or as an
+ * inline function. Each does nothing but call what it is named after.
+ */
+
+#ifndef RESTRACK_HELPERS_H
+#define RESTRACK_HELPERS_H
+
+#include <linux/types.h>
+
+struct completion;
+struct hlist_head;
+struct hlist_node;
+struct kref;
+struct rw_semaphore;
+struct task_struct;
+
+void restrack_helper_init_rwsem(struct rw_semaphore *sem);
+
+void restrack_helper_init_completion(struct completion *x);
+void restrack_helper_reinit_completion(struct completion *x);
+
+void restrack_helper_kref_init(struct kref *kref);
+void restrack_helper_kref_clear(struct kref *kref);
+unsigned int restrack_helper_kref_read(const struct kref *kref);
+void restrack_helper_kref_get(struct kref *kref);
+bool restrack_helper_kref_get_unless_zero(struct kref *kref);
+bool restrack_helper_kref_put(struct kref *kref);
+
+void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h);
+void restrack_helper_hlist_add_behind(struct hlist_node *n,
+				      struct hlist_node *prev);
+void restrack_helper_hlist_del_init(struct hlist_node *n);
+
+unsigned long restrack_helper_jiffies(void);
+unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
+bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
+const char *restrack_helper_task_comm(struct task_struct *task);
+
+/**
+ * enum restrack_misuse - what a caller did wrong
+ * @RESTRACK_MISUSE_NULL: a NULL pointer
+ * @RESTRACK_MISUSE_TYPE: a type that does not exist
+ * @RESTRACK_MISUSE_NO_DEVICE: an entry whose object has no device
+ * @RESTRACK_MISUSE_ADD_TWICE: an entry that is tracked already
+ * @RESTRACK_MISUSE_NOT_DYING: abort_del without begin_del
+ * @RESTRACK_MISUSE_QP_NUMBER: a QP or port number that does not fit its field
+ * @RESTRACK_MISUSE_LEAKED: clean of a root that still has entries
+ */
+enum restrack_misuse {
+	RESTRACK_MISUSE_NULL,
+	RESTRACK_MISUSE_TYPE,
+	RESTRACK_MISUSE_NO_DEVICE,
+	RESTRACK_MISUSE_ADD_TWICE,
+	RESTRACK_MISUSE_NOT_DYING,
+	RESTRACK_MISUSE_QP_NUMBER,
+	RESTRACK_MISUSE_LEAKED,
+};
+
+void restrack_helper_warn(enum restrack_misuse what, const char *func,
+			  u32 type, u32 id);
+
+#endif /* RESTRACK_HELPERS_H */

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The life of one entry, from add to del.
+//!
+//! These functions are for the keeper of the entry, who calls them one at a time: see [`Entry`].
+//!
+//! ```text
+//!            add              begin_del
+//!     New ---------> Tracked -----------> Dying
+//!      ^               | ^                 | |
+//!      |      del      | |    abort_del    | |
+//!      |<--------------+ +-----------------+ |
+//!      |                commit_del           |
+//!      +-------------------------------------+
+//! ```
+
+use crate::{
+    bindings,
+    device::Object,
+    entry::{
+        Entry,
+        State, //
+    },
+    kind::Kind,
+    misuse::Misuse,
+    root::{
+        Number,
+        Root, //
+    }, //
+};
+
+/// Initialises an entry; the body of `rdma_restrack_new()`.
+#[inline]
+pub(crate) fn new(entry: &Entry, kind: bindings::rdma_restrack_type) {
+    if entry.is_valid() {
+        return Misuse::AddTwice.warn(c"rdma_restrack_new", entry.raw_kind(), entry.id());
+    }
+    entry.init(kind);
+}
+
+/// Tracks an object; the body of `rdma_restrack_add()`.
+///
+/// # Safety
+///
+/// If the entry's type exists, the entry is part of a live object of that type, and stays where it
+/// is until it is deleted or its root is cleaned.
+#[inline]
+pub(crate) unsafe fn add(entry: &Entry) {
+    let warn = |what: Misuse| what.warn(c"rdma_restrack_add", entry.raw_kind(), entry.id());
+
+    if entry.is_valid() {
+        return warn(Misuse::AddTwice);
+    }
+    // SAFETY: By the requirement of this function.
+    let Some(object) = (unsafe { Object::of(entry) }) else {
+        return warn(Misuse::Type);
+    };
+    if entry.is_hidden() {
+        initialise(entry);
+        return entry.begin();
+    }
+    let Some(device) = object.device() else {
+        return warn(Misuse::NoDevice);
+    };
+    initialise(entry);
+    if entry.is_kernel() {
+        find_owner(entry, object);
+    }
+    let (number, details) = number_of(object);
+    entry.begin();
+    // SAFETY: Not valid, so not linked; the rest by the requirement of this function.
+    unsafe { device.root().add(object.kind(), entry, number, details) };
+}
+
+/// Initialises an entry that has not been through [`new`].
+#[inline]
+fn initialise(entry: &Entry) {
+    if !entry.is_alive() {
+        entry.init(entry.raw_kind());
+    }
+}
+
+/// Finds an owner for an entry that has no process as its owner.
+#[inline]
+fn find_owner(entry: &Entry, object: Object<'_>) {
+    if !entry.owner().is_nobody() {
+        return;
+    }
+    let pd = object.queue_pair().and_then(|qp| qp.pd());
+    match pd.and_then(|pd| pd.owner().kernel_name()) {
+        Some(name) => entry.set_kernel(Some(name)),
+        None => entry.set_current(),
+    }
+}
+
+/// The number that an object is to have, and whether it is one with driver details.
+#[inline]
+fn number_of(object: Object<'_>) -> (Number, bool) {
+    if let Some(qp) = object.queue_pair() {
+        let (number, port, qp_type) = (qp.number(), qp.port(), qp.qp_type());
+        if number >> 24 != 0 || port >> 8 != 0 {
+            Misuse::QpNumber.warn(c"rdma_restrack_add", Kind::Qp as u32, number);
+        }
+        let details = qp_type >= bindings::IB_QPT_DRIVER;
+        // Each port has a QP0 and a QP1 of its own.
+        let id = match qp_type {
+            bindings::IB_QPT_SMI | bindings::IB_QPT_GSI => number | (port << 24),
+            _ => number,
+        };
+        (Number::Given(id), details)
+    } else if let Some(id) = object.counter_number() {
+        (Number::Given(id), false)
+    } else {
+        (Number::Unused, false)
+    }
+}
+
+/// Calls `f` with the root and the kind of an entry that is in a table.
+#[inline]
+fn in_table(entry: &Entry, f: impl FnOnce(&Root, Kind)) {
+    if let (Some(root), Some(kind)) = (Root::of(entry), entry.kind()) {
+        f(root, kind);
+    }
+}
+
+/// Tracks an object no more; the body of `rdma_restrack_del()`. Sleeps until the last reader has
+/// left.
+#[inline]
+pub(crate) fn del(entry: &Entry) {
+    if !entry.is_valid() {
+        return entry.owner().release();
+    }
+    in_table(entry, |root, kind| root.remove(kind, entry));
+    if entry.state() == State::Tracked {
+        entry.drain();
+    }
+    entry.end();
+}
+
+/// Makes an object unreachable; the body of `rdma_restrack_begin_del()`. Sleeps until the last
+/// reader has left.
+#[inline]
+pub(crate) fn begin_del(entry: &Entry) {
+    if entry.is_valid() && entry.state() == State::Tracked {
+        in_table(entry, |root, kind| root.hide(kind, entry));
+        entry.drain();
+    }
+}
+
+/// Makes an object reachable again after [`begin_del`]; the body of `rdma_restrack_abort_del()`.
+pub(crate) fn abort_del(entry: &Entry) {
+    if !entry.is_valid() {
+        return;
+    }
+    if entry.state() != State::Dying {
+        return Misuse::NotDying.warn(c"rdma_restrack_abort_del", entry.raw_kind(), entry.id());
+    }
+    match (Root::of(entry), entry.kind()) {
+        (Some(root), Some(kind)) => root.revive(kind, entry),
+        _ => entry.revive(),
+    }
+}
+
+/// Waits until no reader can see what the object was before; the body of `rdma_restrack_sync()`.
+pub(crate) fn sync(entry: &Entry) {
+    if entry.is_valid() && entry.state() == State::Tracked {
+        in_table(entry, |root, _| root.sync(entry));
+    }
+}

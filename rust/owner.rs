@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! Who an object belongs to.
+
+use crate::bindings;
+use core::{
+    cell::Cell,
+    ptr::{
+        self,
+        NonNull, //
+    }, //
+};
+use kernel::{
+    fmt,
+    pid_namespace::PidNamespace,
+    prelude::*,
+    sync::aref::ARef,
+    task::Task, //
+};
+
+/// The name of a kernel module that owns an object: a C string of that module.
+///
+/// It is there as long as the module is. A leaked object may outlive it, so nobody but
+/// [`copy_string`] reads it here, and that one is ready to find nothing.
+pub(crate) type KernelName = NonNull<c_char>;
+
+/// The owner of an object: the `task` and `kern_name` of `struct rdma_restrack_entry`.
+///
+/// It is changed by whoever builds or destroys the object, one at a time, and only while the entry
+/// is not in a table; others may read it while it is there.
+///
+/// # Invariants
+///
+/// `task` is NULL or points to a task on which this owner holds a reference.
+#[repr(C)]
+pub(crate) struct Owner {
+    task: Cell<*mut bindings::task_struct>,
+    kern_name: Cell<*const c_char>,
+}
+
+/// The current process: the task whose PID stays valid as long as one of its threads is alive.
+pub(crate) fn current_process() -> ARef<Task> {
+    kernel::current!().group_leader().into()
+}
+
+impl Owner {
+    /// An owner that is nobody yet.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) const fn nobody() -> Self {
+        // INVARIANT: `task` is NULL.
+        Self {
+            task: Cell::new(ptr::null_mut()),
+            kern_name: Cell::new(ptr::null()),
+        }
+    }
+
+    /// Is there no owner?
+    #[inline]
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.task.get().is_null() && self.kern_name.get().is_null()
+    }
+
+    /// The process that owns the object.
+    #[inline]
+    pub(crate) fn process(&self) -> Option<&Task> {
+        // SAFETY: NULL or a live task by the type invariant; it is not changed while it is read.
+        unsafe { self.task.get().cast::<Task>().as_ref() }
+    }
+
+    /// The kernel module that owns the object.
+    #[inline]
+    pub(crate) fn kernel_name(&self) -> Option<KernelName> {
+        NonNull::new(self.kern_name.get().cast_mut())
+    }
+
+    /// Gives the object to a process.
+    #[inline]
+    pub(crate) fn set_process(&self, task: ARef<Task>) {
+        self.release();
+        self.kern_name.set(ptr::null());
+        // INVARIANT: The reference of `task` is this owner's now.
+        self.task.set(ARef::into_raw(task).as_ptr().cast());
+    }
+
+    /// Gives the object to the kernel, in the name of a module if there is one.
+    #[inline]
+    pub(crate) fn set_kernel(&self, name: Option<KernelName>) {
+        self.release();
+        self.kern_name
+            .set(name.map_or(ptr::null(), |name| name.as_ptr()));
+    }
+
+    /// Drops the reference to the process, if a process owns the object.
+    #[inline]
+    pub(crate) fn release(&self) {
+        // INVARIANT: `task` is NULL.
+        let task = self.task.replace(ptr::null_mut());
+        if let Some(task) = NonNull::new(task.cast::<Task>()) {
+            // SAFETY: By the type invariant this owner held a reference, which it has just given up.
+            drop(unsafe { ARef::from_raw(task) });
+        }
+    }
+
+    /// Has the process that owns the object a PID in `ns`?
+    ///
+    /// A process that is gone has none, and neither has the kernel.
+    pub(crate) fn is_seen_from(&self, ns: &PidNamespace) -> bool {
+        self.process()
+            .is_some_and(|task| task.tgid_nr_ns(Some(ns)) != 0)
+    }
+}
+
+/// Copies a C string; none if it is too long or not there any more.
+fn copy_string(buffer: &mut [u8], string: *const c_char) -> Option<&CStr> {
+    let (dst, size) = (buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: `dst` has `size` bytes; `string` may be anything.
+    let copied = unsafe { bindings::restrack_helper_copy_string(dst, size, string) };
+    if copied {
+        CStr::from_bytes_until_nul(buffer).ok()
+    } else {
+        None
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut buffer = [0u8; 64];
+        if let Some(task) = self.process() {
+            // SAFETY: A live task.
+            let comm = unsafe { bindings::restrack_helper_task_comm(task.as_ptr().cast()) };
+            let comm = copy_string(&mut buffer, comm).unwrap_or(c"?");
+            match task.tgid_nr_ns(None) {
+                0 => f.write_fmt(fmt!("{comm} (process is gone)")),
+                pid => f.write_fmt(fmt!("{comm} (pid {pid})")),
+            }
+        } else if let Some(name) = self.kernel_name() {
+            let name = copy_string(&mut buffer, name.as_ptr()).unwrap_or(c"unloaded module");
+            f.write_fmt(fmt!("kernel [{name}]"))
+        } else {
+            f.write_str("nobody")
+        }
+    }
+}

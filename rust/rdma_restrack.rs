@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The RDMA resource tracker: which objects an RDMA device has handed out, and to whom.
+//!
+//! Every object of a device (protection domain, completion queue, queue pair, ...) has an *entry*,
+//! every device a *root*. While an entry is tracked, `rdma resource show` finds it in the table of
+//! its root and can take a reference; who destroys the object takes the entry out and waits until
+//! the last reference is gone.
+//!
+//! | file | what |
+//! | --- | --- |
+//! | [`abi`] | the exported functions: C's pointers come in here and nowhere else |
+//! | [`lifecycle`], [`clean`] | the life of an entry; the end of a root |
+//! | [`root`] | the table |
+//! | [`entry`], [`owner`], [`kind`] | an entry, who owns its object, what its object is |
+//! | [`device`] | from an entry to its object and its device |
+//! | [`misuse`] | what bad use gets |
+//! | [`sync`], [`hlist`] | the kernel's primitives that all this stands on |
+//! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
+
+#![warn(clippy::undocumented_unsafe_blocks, missing_docs, unreachable_pub)]
+#![deny(unsafe_op_in_unsafe_fn)]
+
+use kernel::prelude::*;
+
+mod abi;
+mod bindings;
+mod clean;
+mod device;
+mod entry;
+mod hlist;
+mod kind;
+mod lifecycle;
+mod misuse;
+mod owner;
+mod root;
+mod sync;
+
+module! {
+    type: Restrack,
+    name: "rdma_restrack",
+    authors: ["The rdma_restrack developers"],
+    description: "RDMA resource tracker",
+    license: "GPL",
+}
+
+/// The module. It has nothing to set up: roots belong to devices.
+struct Restrack;
+
+impl kernel::Module for Restrack {
+    fn init(_module: &'static ThisModule) -> Result<Self> {
+        pr_info!("RDMA resource tracker\n");
+        Ok(Self)
+    }
+}

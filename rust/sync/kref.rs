@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The reference count of an object.
+//!
+//! C header: [`include/linux/kref.h`](srctree/include/linux/kref.h)
+
+use crate::bindings;
+use kernel::types::Opaque;
+
+/// Wraps the kernel's `struct kref`.
+///
+/// Like the C type it saturates instead of overflowing, and warns when a reference is taken from
+/// zero or dropped at zero. It frees nothing: who drops the last reference is told so.
+#[repr(transparent)]
+pub(crate) struct Kref(Opaque<bindings::kref>);
+
+// SAFETY: A `struct kref` may be used from any thread.
+unsafe impl Send for Kref {}
+
+// SAFETY: All operations on a `struct kref` are atomic.
+unsafe impl Sync for Kref {}
+
+impl Kref {
+    /// Sets the count to one.
+    ///
+    /// The store is relaxed: what it publishes has to be ordered by a lock.
+    #[doc(alias = "kref_init")]
+    #[inline]
+    pub(crate) fn init(&self) {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_init(self.0.get()) };
+    }
+
+    /// Sets the count to zero.
+    ///
+    /// For a count that somebody put too often: it is saturated and would stay so.
+    #[doc(alias = "refcount_set")]
+    pub(crate) fn clear(&self) {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_clear(self.0.get()) };
+    }
+
+    /// Is there no reference?
+    #[doc(alias = "kref_read")]
+    #[inline]
+    pub(crate) fn is_zero(&self) -> bool {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_read(self.0.get()) == 0 }
+    }
+
+    /// Takes a reference where there is one already.
+    #[doc(alias = "kref_get")]
+    pub(crate) fn get(&self) {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_get(self.0.get()) };
+    }
+
+    /// Takes a reference if there is one already.
+    #[doc(alias = "kref_get_unless_zero")]
+    #[inline]
+    #[must_use = "without a reference the object may go away"]
+    pub(crate) fn get_unless_zero(&self) -> bool {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_get_unless_zero(self.0.get()) }
+    }
+
+    /// Drops a reference; true if it was the last.
+    ///
+    /// What was done with the object before is visible to the one who is told that it was the last
+    /// (release, and acquire on the last).
+    #[doc(alias = "kref_put")]
+    #[inline]
+    #[must_use = "the last reference obliges"]
+    pub(crate) fn put(&self) -> bool {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_put(self.0.get()) }
+    }
+}

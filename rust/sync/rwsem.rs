@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A sleeping lock for one writer or many readers.
+//!
+//! C header: [`include/linux/rwsem.h`](srctree/include/linux/rwsem.h)
+
+use crate::bindings;
+use kernel::types::{
+    NotThreadSafe,
+    Opaque, //
+};
+
+/// Wraps the kernel's `struct rw_semaphore`.
+///
+/// It guards no data of its own: what it protects says so, and asks for a [`Held`] as the proof.
+///
+/// # Invariants
+///
+/// The semaphore is initialised and does not move.
+#[repr(transparent)]
+pub(crate) struct RwSemaphore(Opaque<bindings::rw_semaphore>);
+
+// SAFETY: A `struct rw_semaphore` may be used from any thread.
+unsafe impl Send for RwSemaphore {}
+
+// SAFETY: To be used by several threads at once is what a `struct rw_semaphore` is for.
+unsafe impl Sync for RwSemaphore {}
+
+impl RwSemaphore {
+    /// Initialises the semaphore at `this`.
+    ///
+    /// # Safety
+    ///
+    /// `this` is valid for writes and pinned from now on, and nobody uses it yet.
+    #[doc(alias = "init_rwsem")]
+    pub(crate) unsafe fn init(this: *mut Self) {
+        // SAFETY: By the requirements of this function; `Self` is transparent.
+        // INVARIANT: This initialises it.
+        unsafe { bindings::restrack_helper_init_rwsem(Opaque::cast_into(this.cast())) };
+    }
+
+    /// Waits until no writer holds the lock, and holds off writers while the guard lives. Sleeps.
+    #[doc(alias = "down_read")]
+    #[inline]
+    pub(crate) fn read(&self) -> ReadGuard<'_> {
+        // SAFETY: The semaphore is initialised by the type invariant.
+        unsafe { bindings::down_read(self.0.get()) };
+        ReadGuard(self, NotThreadSafe)
+    }
+
+    /// Waits until nobody else holds the lock, and holds off all others while the guard lives.
+    /// Sleeps.
+    #[doc(alias = "down_write")]
+    #[inline]
+    pub(crate) fn write(&self) -> WriteGuard<'_> {
+        // SAFETY: The semaphore is initialised by the type invariant.
+        unsafe { bindings::down_write(self.0.get()) };
+        WriteGuard(self, NotThreadSafe)
+    }
+}
+
+/// Proof that a [`RwSemaphore`] is held, for reading at least.
+///
+/// # Safety
+///
+/// Only the guards of this file may implement it.
+pub(crate) unsafe trait Held {}
+
+/// A [`RwSemaphore`] held for reading; released on drop, by the thread that took it.
+#[must_use = "the lock is released when the guard is dropped"]
+pub(crate) struct ReadGuard<'a>(&'a RwSemaphore, NotThreadSafe);
+
+// SAFETY: It is a guard of this file.
+unsafe impl Held for ReadGuard<'_> {}
+
+impl Drop for ReadGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The guard's existence means that this thread holds the lock for reading.
+        unsafe { bindings::up_read(self.0 .0.get()) };
+    }
+}
+
+/// A [`RwSemaphore`] held for writing; released on drop, by the thread that took it.
+#[must_use = "the lock is released when the guard is dropped"]
+pub(crate) struct WriteGuard<'a>(&'a RwSemaphore, NotThreadSafe);
+
+// SAFETY: It is a guard of this file.
+unsafe impl Held for WriteGuard<'_> {}
+
+impl Drop for WriteGuard<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: The guard's existence means that this thread holds the lock for writing.
+        unsafe { bindings::up_write(self.0 .0.get()) };
+    }
+}
