@@ -13,7 +13,8 @@ use crate::{
     },
     sync::{
         Completion,
-        Kref, //
+        Kref,
+        Once, //
     }, //
 };
 use core::{
@@ -38,9 +39,11 @@ pub(crate) enum State {
     New,
     /// Tracked: a lookup finds it.
     Tracked,
-    /// Nobody gets a reference any more, and nobody has one as soon as the last reader has left.
-    /// The entry keeps its place until it is known whether the object really goes.
+    /// Lookups pass it over, and nobody has a reference as soon as the last reader has left. The
+    /// entry keeps its place until it is known whether the object really goes.
     Dying,
+    /// Its root was cleaned before the entry was deleted. Readers may still be there.
+    Orphaned,
 }
 
 /// `struct rdma_restrack_entry`.
@@ -54,7 +57,8 @@ pub(crate) enum State {
 /// | `kref`, `comp` | by all | by all |
 /// | `kind`, `no_track`, `user`, `owner` | by the keeper, before it is linked or after | by all |
 /// | `node`, `id`, `tie`, `details`, `root` | with the lock, for writing | with the lock; by the keeper; but for `node` by readers |
-/// | `valid`, `state`, `since` | by the keeper | by the keeper; `state` by the last reader too, which `kref` orders |
+/// | `valid`, `since` | by the keeper | by the keeper |
+/// | `state` | by the keeper; when the root is cleaned | by all, at any time |
 ///
 /// # Invariants
 ///
@@ -71,7 +75,7 @@ pub(crate) struct Entry {
     no_track: Cell<bool>,
     user: Cell<bool>,
     details: Cell<bool>,
-    state: Cell<State>,
+    state: Once<State>,
     id: Cell<u32>,
     tie: Cell<u32>,
     root: Cell<*mut bindings::rdma_restrack_root>,
@@ -106,6 +110,10 @@ assert_layout! {
     root = root,
     since = since,
 }
+
+// SAFETY: All fields may be zero; C zeroes every entry before it is used.
+#[cfg(CONFIG_KUNIT = "y")]
+unsafe impl pin_init::Zeroable for Entry {}
 
 // SAFETY: `node` is where the offset says.
 unsafe impl hlist::Linked for Entry {
@@ -155,7 +163,7 @@ impl Entry {
     /// Where in its life the entry is.
     #[inline]
     pub(crate) fn state(&self) -> State {
-        self.state.get()
+        self.state.load()
     }
 }
 
@@ -221,17 +229,19 @@ impl Entry {
     #[inline]
     pub(crate) fn begin(&self) {
         // SAFETY: Reads a clock.
-        self.since.set(unsafe { bindings::restrack_helper_jiffies() });
-        self.state.set(State::Tracked);
+        self.since
+            .set(unsafe { bindings::restrack_helper_jiffies() });
+        self.state.store(State::Tracked);
         self.valid.set(true);
     }
 
     /// Gives up the keeper's reference and waits until the last reader has left. Sleeps.
     ///
-    /// Without a reader the completion is not touched.
+    /// No new reader comes meanwhile: lookups see that the entry is dying. Without a reader the
+    /// completion is not touched.
     #[inline]
     pub(crate) fn drain(&self) {
-        self.state.set(State::Dying);
+        self.state.store(State::Dying);
         if !self.kref.put() {
             self.comp.wait();
             self.kref.clear();
@@ -244,40 +254,46 @@ impl Entry {
     /// that finds it afterwards then sees all that the keeper did before.
     pub(crate) fn revive(&self) {
         self.comp.reinit();
-        self.state.set(State::Tracked);
+        self.state.store(State::Tracked);
         self.kref.init();
     }
 
     /// From now on the entry is tracked no more, and its owner is released.
     #[inline]
     pub(crate) fn end(&self) {
-        self.invalidate();
+        self.valid.set(false);
+        self.state.store(State::New);
         self.owner.release();
     }
 
-    /// From now on the entry is tracked no more.
-    #[inline]
-    pub(crate) fn invalidate(&self) {
+    /// From now on the entry is tracked no more; its keeper does not know yet.
+    pub(crate) fn orphan(&self) {
         self.valid.set(false);
-        self.state.set(State::New);
+        // The keeper of a dying entry has no reference to give up.
+        self.state.store(match self.state.load() {
+            State::Dying => State::New,
+            _ => State::Orphaned,
+        });
     }
 }
 
 /// Its readers.
 impl Entry {
-    /// Takes a reference; false if the object is going away. Takes no lock and does not sleep.
+    /// Takes a reference; false if the object is gone. Takes no lock and does not sleep.
     #[inline]
     #[must_use = "without a reference the object may go away"]
     pub(crate) fn get(&self) -> bool {
         self.kref.get_unless_zero()
     }
 
-    /// Takes a reference that drops itself; none if the object is going away.
+    /// Takes a reference for a lookup, one that drops itself; none if the object is going away.
     #[inline]
-    pub(crate) fn get_ref(&self) -> Option<ARef<Entry>> {
+    pub(crate) fn find(&self) -> Option<ARef<Entry>> {
+        if self.state() != State::Tracked || !self.get() {
+            return None;
+        }
         // SAFETY: The reference that was just taken is the new one's.
-        self.get()
-            .then(|| unsafe { ARef::from_raw(NonNull::from(self)) })
+        Some(unsafe { ARef::from_raw(NonNull::from(self)) })
     }
 
     /// Drops a reference; true if it was the last. Takes no lock, but to wake a waiter, and does
@@ -295,7 +311,7 @@ impl Entry {
     #[cold]
     fn left(&self) {
         // Nobody is going to delete an entry that was never added: its keeper just puts it.
-        if self.state.get() == State::New {
+        if self.state.load() == State::New {
             self.owner.release();
         }
         self.comp.complete();
@@ -361,5 +377,128 @@ impl Entry {
         } else if let Some(task) = parent.owner.process() {
             self.set_process(task.into());
         }
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_entry)]
+mod tests {
+    use super::*;
+    use crate::fixture::{
+        usage,
+        TestEntry, //
+    };
+
+    #[test]
+    fn zeroed_is_not_tracked() -> Result {
+        let entry = TestEntry::zeroed()?;
+        assert!(!entry.is_valid());
+        assert!(entry.state() == State::New);
+        assert!(!entry.is_alive());
+        assert!(!entry.get());
+        assert!(entry.is_kernel());
+        assert!(entry.owner().is_nobody());
+        Ok(())
+    }
+
+    #[test]
+    fn only_the_last_reference_is_the_last() -> Result {
+        let entry = TestEntry::new(Kind::Pd)?;
+        assert!(entry.get());
+        assert!(!entry.put());
+        assert!(entry.put());
+        assert!(!entry.is_alive());
+        assert!(!entry.get());
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_put_of_a_new_entry_releases_the_owner() -> Result {
+        let task = owner::current_process();
+        let before = usage(&task);
+        let entry = TestEntry::new(Kind::Pd)?;
+        assert_eq!(usage(&task), before + 1);
+        assert!(entry.put());
+        assert_eq!(usage(&task), before);
+        Ok(())
+    }
+
+    #[test]
+    fn the_last_put_of_a_dying_entry_leaves_the_owner_to_its_keeper() -> Result {
+        let task = owner::current_process();
+        let before = usage(&task);
+        let entry = TestEntry::new(Kind::Pd)?;
+        entry.begin();
+        entry.state.store(State::Dying);
+        assert!(entry.put());
+        assert!(entry.comp.is_done());
+        assert_eq!(usage(&task), before + 1);
+        entry.end();
+        assert_eq!(usage(&task), before);
+        Ok(())
+    }
+
+    #[test]
+    fn without_a_reader_nobody_is_waited_for() -> Result {
+        let entry = TestEntry::new(Kind::Pd)?;
+        entry.begin();
+        entry.drain();
+        // The last reader would have completed it.
+        assert!(!entry.comp.is_done());
+        assert!(!entry.get());
+        entry.end();
+        Ok(())
+    }
+
+    #[test]
+    fn a_revived_entry_can_be_had_and_drained_again() -> Result {
+        let entry = TestEntry::new(Kind::Pd)?;
+        entry.begin();
+        for _ in 0..3 {
+            entry.drain();
+            assert!(!entry.get());
+            entry.revive();
+            assert!(entry.state() == State::Tracked);
+            assert!(entry.get());
+            assert!(!entry.put());
+        }
+        entry.drain();
+        entry.end();
+        Ok(())
+    }
+
+    #[test]
+    fn an_owned_reference_puts_itself() -> Result {
+        let entry = TestEntry::new(Kind::Pd)?;
+        entry.begin();
+        let first = entry.find().ok_or(EINVAL)?;
+        let second = first.clone();
+        drop(first);
+        drop(second);
+        entry.drain();
+        assert!(entry.find().is_none());
+        entry.end();
+        Ok(())
+    }
+
+    #[test]
+    fn an_owner_is_inherited() -> Result {
+        let task = owner::current_process();
+        let before = usage(&task);
+        let name = KernelName::new(c"ib_core".as_char_ptr().cast_mut());
+        {
+            let (parent, child) = (TestEntry::zeroed()?, TestEntry::zeroed()?);
+            parent.set_current();
+            child.inherit(&parent);
+            assert!(!child.is_kernel());
+            assert_eq!(usage(&task), before + 2);
+
+            parent.set_kernel(name);
+            child.inherit(&parent);
+            assert!(child.is_kernel());
+            assert!(child.owner().kernel_name() == name);
+            assert_eq!(usage(&task), before);
+        }
+        assert_eq!(usage(&task), before);
+        Ok(())
     }
 }

@@ -147,3 +147,80 @@ impl<'lock, T: Linked> Iterator for Iter<'lock, T> {
         Some(object)
     }
 }
+
+#[kernel::prelude::kunit_tests(restrack_hlist)]
+mod tests {
+    use super::*;
+    use crate::sync::RwSemaphore;
+    use core::mem::offset_of;
+    use kernel::prelude::*;
+
+    /// Something to be linked, with its node not at its start.
+    struct Item {
+        value: u32,
+        node: Node,
+    }
+
+    // SAFETY: `node` is where the offset says.
+    unsafe impl Linked for Item {
+        const NODE_OFFSET: usize = offset_of!(Item, node);
+
+        fn node(&self) -> &Node {
+            &self.node
+        }
+    }
+
+    fn item(value: u32) -> Result<Pin<KBox<Item>>> {
+        let node = Node(Opaque::zeroed());
+        Ok(KBox::new(Item { value, node }, GFP_KERNEL)?.into())
+    }
+
+    fn rwsem() -> Result<Pin<KBox<RwSemaphore>>> {
+        let rwsem = KBox::<RwSemaphore>::new_uninit(GFP_KERNEL)?;
+        let rwsem = KBox::into_raw(rwsem).cast::<RwSemaphore>();
+        // SAFETY: Valid for writes, new, and pinned by what is returned.
+        unsafe { RwSemaphore::init(rwsem) };
+        // SAFETY: The pointer comes from `into_raw()`, and is initialised now.
+        Ok(unsafe { KBox::from_raw(rwsem) }.into())
+    }
+
+    /// The values in the chain, as decimal digits.
+    fn digits(chain: &Chain<Item>, lock: &impl Held) -> u32 {
+        chain
+            .iter(lock)
+            .fold(0, |digits, item| digits * 10 + item.value)
+    }
+
+    #[test]
+    fn objects_come_in_their_order() -> Result {
+        let rwsem = rwsem()?;
+        let lock = rwsem.write();
+        let chain = Chain::<Item>(Opaque::zeroed(), PhantomData);
+        let (one, two, three) = (item(1)?, item(2)?, item(3)?);
+
+        assert!(chain.first(&lock).is_none());
+        // SAFETY: All of them are removed below, and nothing in between can fail.
+        unsafe { chain.add_head(&*three, &lock) };
+        // SAFETY: As above.
+        unsafe { chain.add_head(&*one, &lock) };
+        // SAFETY: As above.
+        unsafe { chain.add_behind(&*one, &*two, &lock) };
+        let all = digits(&chain, &lock);
+
+        Chain::remove(&*two, &lock);
+        let without_two = digits(&chain, &lock);
+        // Not linked: nothing happens.
+        Chain::remove(&*two, &lock);
+        let still_without_two = digits(&chain, &lock);
+        Chain::remove(&*one, &lock);
+        let without_one = digits(&chain, &lock);
+        Chain::remove(&*three, &lock);
+
+        assert_eq!(all, 123);
+        assert_eq!(without_two, 13);
+        assert_eq!(still_without_two, 13);
+        assert_eq!(without_one, 3);
+        assert!(chain.first(&lock).is_none());
+        Ok(())
+    }
+}

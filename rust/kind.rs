@@ -64,3 +64,22 @@ impl Kind {
         }
     }
 }
+
+#[kernel::prelude::kunit_tests(restrack_kind)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_those_of_the_header() {
+        for (number, kind) in Kind::ALL.iter().enumerate() {
+            assert!(*kind as usize == number);
+            assert!(Kind::from_raw(number as u32) == Some(*kind));
+        }
+    }
+
+    #[test]
+    fn others_do_not_exist() {
+        assert!(Kind::from_raw(bindings::RDMA_RESTRACK_MAX).is_none());
+        assert!(Kind::from_raw(u32::MAX).is_none());
+    }
+}

@@ -63,7 +63,7 @@ pub(crate) unsafe fn add(entry: &Entry) {
         return warn(Misuse::NoDevice);
     };
     initialise(entry);
-    if entry.is_kernel() {
+    if entry.owner().process().is_none() {
         find_owner(entry, object);
     }
     let (number, details) = number_of(object);
@@ -80,14 +80,13 @@ fn initialise(entry: &Entry) {
     }
 }
 
-/// Finds an owner for an entry that has no process as its owner.
+/// Finds an owner for an object that does not belong to a process: the kernel in its own name,
+/// the kernel in the name of its protection domain, or the current process.
 #[inline]
 fn find_owner(entry: &Entry, object: Object<'_>) {
-    if !entry.owner().is_nobody() {
-        return;
-    }
-    let pd = object.queue_pair().and_then(|qp| qp.pd());
-    match pd.and_then(|pd| pd.owner().kernel_name()) {
+    let own_name = entry.owner().kernel_name();
+    let name = own_name.or_else(|| object.queue_pair()?.pd()?.owner().kernel_name());
+    match name {
         Some(name) => entry.set_kernel(Some(name)),
         None => entry.set_current(),
     }
@@ -123,15 +122,12 @@ fn in_table(entry: &Entry, f: impl FnOnce(&Root, Kind)) {
     }
 }
 
-/// Tracks an object no more; the body of `rdma_restrack_del()`. Sleeps until the last reader has
-/// left.
+/// Tracks an object no more; the body of `rdma_restrack_del()` and `rdma_restrack_commit_del()`.
+/// Sleeps until the last reader has left.
 #[inline]
 pub(crate) fn del(entry: &Entry) {
-    if !entry.is_valid() {
-        return entry.owner().release();
-    }
     in_table(entry, |root, kind| root.remove(kind, entry));
-    if entry.state() == State::Tracked {
+    if let State::Tracked | State::Orphaned = entry.state() {
         entry.drain();
     }
     entry.end();
@@ -141,7 +137,7 @@ pub(crate) fn del(entry: &Entry) {
 /// reader has left.
 #[inline]
 pub(crate) fn begin_del(entry: &Entry) {
-    if entry.is_valid() && entry.state() == State::Tracked {
+    if entry.state() == State::Tracked {
         in_table(entry, |root, kind| root.hide(kind, entry));
         entry.drain();
     }
@@ -163,7 +159,7 @@ pub(crate) fn abort_del(entry: &Entry) {
 
 /// Waits until no reader can see what the object was before; the body of `rdma_restrack_sync()`.
 pub(crate) fn sync(entry: &Entry) {
-    if entry.is_valid() && entry.state() == State::Tracked {
+    if entry.state() == State::Tracked {
         in_table(entry, |root, _| root.sync(entry));
     }
 }

@@ -44,17 +44,8 @@ pub(crate) fn current_process() -> ARef<Task> {
 }
 
 impl Owner {
-    /// An owner that is nobody yet.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(crate) const fn nobody() -> Self {
-        // INVARIANT: `task` is NULL.
-        Self {
-            task: Cell::new(ptr::null_mut()),
-            kern_name: Cell::new(ptr::null()),
-        }
-    }
-
     /// Is there no owner?
+    #[cfg(CONFIG_KUNIT = "y")]
     #[inline]
     pub(crate) fn is_nobody(&self) -> bool {
         self.task.get().is_null() && self.kern_name.get().is_null()
@@ -139,5 +130,110 @@ impl fmt::Display for Owner {
         } else {
             f.write_str("nobody")
         }
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_owner)]
+mod tests {
+    use super::*;
+    use crate::fixture::usage;
+    use kernel::str::CString;
+
+    /// An owner who is nobody, as C's zeroed memory has it; releases when it goes.
+    struct TestOwner(Owner);
+
+    impl TestOwner {
+        fn nobody() -> Self {
+            // INVARIANT: `task` is NULL.
+            Self(Owner {
+                task: Cell::new(ptr::null_mut()),
+                kern_name: Cell::new(ptr::null()),
+            })
+        }
+    }
+
+    impl Drop for TestOwner {
+        fn drop(&mut self) {
+            self.0.release();
+        }
+    }
+
+    fn name(name: &'static CStr) -> Option<KernelName> {
+        KernelName::new(name.as_char_ptr().cast_mut())
+    }
+
+    #[test]
+    fn a_process_is_held_and_released_once() {
+        let task = current_process();
+        let before = usage(&task);
+        let owner = TestOwner::nobody();
+        assert!(owner.0.is_nobody());
+
+        owner.0.set_process(current_process());
+        assert!(owner.0.process().is_some_and(|owner| *owner == *task));
+        assert_eq!(usage(&task), before + 1);
+        owner.0.set_process(current_process());
+        assert_eq!(usage(&task), before + 1);
+
+        owner.0.release();
+        assert_eq!(usage(&task), before);
+        assert!(owner.0.is_nobody());
+        owner.0.release();
+        assert_eq!(usage(&task), before);
+    }
+
+    #[test]
+    fn the_kernel_takes_over_from_a_process() {
+        let task = current_process();
+        let before = usage(&task);
+        let owner = TestOwner::nobody();
+        owner.0.set_process(current_process());
+        owner.0.set_kernel(name(c"ib_core"));
+        assert_eq!(usage(&task), before);
+        assert!(owner.0.process().is_none());
+        assert!(owner.0.kernel_name().is_some());
+
+        owner.0.set_process(current_process());
+        assert!(owner.0.kernel_name().is_none());
+    }
+
+    #[test]
+    fn a_process_is_seen_where_it_has_a_pid() {
+        let owner = TestOwner::nobody();
+        let current = kernel::current!();
+        let Some(ns) = current.active_pid_ns() else {
+            return;
+        };
+        assert!(!owner.0.is_seen_from(ns));
+        owner.0.set_kernel(name(c"ib_core"));
+        assert!(!owner.0.is_seen_from(ns));
+        owner.0.set_process(current_process());
+        assert!(owner.0.is_seen_from(ns));
+    }
+
+    /// What [`Owner`] looks like in a message.
+    fn text(owner: &Owner) -> Result<CString> {
+        Ok(CString::try_from_fmt(fmt!("{owner}"))?)
+    }
+
+    #[test]
+    fn is_told_in_words() -> Result {
+        let owner = TestOwner::nobody();
+        assert!(text(&owner.0)?.to_bytes() == b"nobody");
+        owner.0.set_kernel(name(c"ib_core"));
+        assert!(text(&owner.0)?.to_bytes() == b"kernel [ib_core]");
+        owner.0.set_process(current_process());
+        assert!(text(&owner.0)?.to_bytes().ends_with(b")"));
+        Ok(())
+    }
+
+    #[test]
+    fn a_name_that_is_gone_is_not_read() -> Result {
+        // The last page of the address space is never mapped.
+        let gone = ptr::without_provenance_mut::<c_char>(usize::MAX - 4095);
+        let owner = TestOwner::nobody();
+        owner.0.set_kernel(KernelName::new(gone));
+        assert!(text(&owner.0)?.to_bytes() == b"kernel [unloaded module]");
+        Ok(())
     }
 }

@@ -16,6 +16,7 @@
 //! | [`device`] | from an entry to its object and its device |
 //! | [`misuse`] | what bad use gets |
 //! | [`sync`], [`hlist`] | the kernel's primitives that all this stands on |
+//! | `fixture` | what the KUnit suites, which stand beside the code they test, share |
 //! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
 
 #![warn(clippy::undocumented_unsafe_blocks, missing_docs, unreachable_pub)]
@@ -28,6 +29,8 @@ mod bindings;
 mod clean;
 mod device;
 mod entry;
+#[cfg(CONFIG_KUNIT = "y")]
+mod fixture;
 mod hlist;
 mod kind;
 mod lifecycle;

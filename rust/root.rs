@@ -134,6 +134,10 @@ pub(crate) struct Root {
     table: [Table; Kind::COUNT],
 }
 
+// SAFETY: All fields may be zero; C zeroes every root before it is used.
+#[cfg(CONFIG_KUNIT = "y")]
+unsafe impl pin_init::Zeroable for Root {}
+
 const _: () = {
     use bindings::rdma_restrack_root as C;
     assert!(size_of::<Root>() == size_of::<C>());
@@ -306,7 +310,7 @@ impl Root {
                     if entry.state() == State::Tracked {
                         self.table(kind).change(-1, entry.has_details());
                     }
-                    entry.invalidate();
+                    entry.orphan();
                 }
             }
         }
@@ -343,7 +347,7 @@ impl Root {
         for chain in self.run(kind) {
             for entry in chain.iter(&lock) {
                 if (details || !entry.has_details())
-                    && entry.is_alive()
+                    && entry.state() == State::Tracked
                     && entry.owner().is_seen_from(ns)
                 {
                     count = count.saturating_add(1);
@@ -366,7 +370,7 @@ impl Root {
         let lock = self.rwsem.read();
         for entry in self.chain(kind, key).iter(&lock) {
             if entry.id() == id {
-                if let Some(entry) = entry.get_ref() {
+                if let Some(entry) = entry.find() {
                     return Some(entry);
                 }
             } else if Key::of(entry) > key {
@@ -378,12 +382,7 @@ impl Root {
 
     /// Finds the first object at or behind a cursor, takes a reference to its entry, and moves the
     /// cursor behind it.
-    pub(crate) fn next(
-        &self,
-        kind: Kind,
-        cursor: &mut u64,
-        details: bool,
-    ) -> Option<ARef<Entry>> {
+    pub(crate) fn next(&self, kind: Kind, cursor: &mut u64, details: bool) -> Option<ARef<Entry>> {
         let start = Key(*cursor);
         let lock = self.rwsem.read();
         for chain in self.run(kind).iter().skip(start.chain()) {
@@ -392,12 +391,275 @@ impl Root {
                 if key < start || entry.has_details() && !details {
                     continue;
                 }
-                if let Some(entry) = entry.get_ref() {
+                if let Some(entry) = entry.find() {
                     *cursor = key.next().0;
                     return Some(entry);
                 }
             }
         }
         None
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_root)]
+mod tests {
+    use super::*;
+    use crate::{
+        fixture::{
+            self,
+            TestEntry, //
+        },
+        lifecycle,
+        owner, //
+    };
+
+    #[test]
+    fn numbers_are_given_out_in_turn() -> Result {
+        let root = fixture::root()?;
+        let first = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let second = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        assert_eq!((first.id(), second.id()), (0, 1));
+        drop(second);
+        // A number is not used again at once.
+        let third = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        assert_eq!(third.id(), 2);
+        // Every kind counts for itself.
+        let other = TestEntry::tracked(&root, Kind::Cq, Number::Unused)?;
+        assert_eq!(other.id(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_wrap_and_avoid_those_in_use() -> Result {
+        let root = fixture::root()?;
+        let zero = TestEntry::tracked(&root, Kind::Pd, Number::Given(0))?;
+        let one = TestEntry::tracked(&root, Kind::Pd, Number::Given(1))?;
+        root.table(Kind::Pd).next_id.store(-1, Relaxed);
+        let last = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let next = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        assert_eq!((last.id(), next.id()), (u32::MAX, 2));
+        assert_eq!(root.count(Kind::Pd, true), 4);
+        drop((zero, one));
+        assert_eq!(root.count(Kind::Pd, true), 2);
+        Ok(())
+    }
+
+    #[test]
+    fn a_number_finds_its_object() -> Result {
+        let root = fixture::root()?;
+        let mut entries = KVec::new();
+        for id in 0..200u32 {
+            let number = Number::Given(id.wrapping_mul(0x0101_0101));
+            entries.push(TestEntry::tracked(&root, Kind::Mr, number)?, GFP_KERNEL)?;
+        }
+        for entry in &entries {
+            let found = root.get(Kind::Mr, entry.id()).ok_or(ENOENT)?;
+            assert!(core::ptr::eq(&*found, &**entry));
+        }
+        assert!(root.get(Kind::Mr, 1).is_none());
+        assert!(root.get(Kind::Pd, 0).is_none());
+        Ok(())
+    }
+
+    #[test]
+    fn objects_with_one_number_are_all_tracked() -> Result {
+        let root = fixture::root()?;
+        let number = Number::Given(7);
+        let first = TestEntry::tracked(&root, Kind::Qp, number)?;
+        let second = TestEntry::tracked(&root, Kind::Qp, number)?;
+        let third = TestEntry::tracked(&root, Kind::Qp, number)?;
+        assert_eq!(root.count(Kind::Qp, true), 3);
+        assert_eq!(walk(&root, Kind::Qp, true)?, 3);
+        drop(second);
+        assert_eq!(walk(&root, Kind::Qp, true)?, 2);
+        drop(first);
+        let found = root.get(Kind::Qp, 7).ok_or(ENOENT)?;
+        assert!(core::ptr::eq(&*found, &*third));
+        Ok(())
+    }
+
+    /// How many objects a walk meets; an error if they do not come in order.
+    fn walk(root: &Root, kind: Kind, details: bool) -> Result<usize> {
+        let (mut cursor, mut count) = (0, 0);
+        loop {
+            let before = cursor;
+            let Some(entry) = root.next(kind, &mut cursor, details) else {
+                return Ok(count);
+            };
+            if Key::of(&entry) < Key(before) || Key::of(&entry).next() != Key(cursor) {
+                return Err(EINVAL);
+            }
+            count += 1;
+        }
+    }
+
+    #[test]
+    fn a_walk_meets_once_what_stays() -> Result {
+        let root = fixture::root()?;
+        let mut entries = KVec::new();
+        for _ in 0..600 {
+            let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+            entries.push((entry, 0), GFP_KERNEL)?;
+        }
+        let mut cursor = 0;
+        let mut passing = KVec::new();
+        while let Some(found) = root.next(Kind::Pd, &mut cursor, true) {
+            for (entry, met) in &mut entries {
+                if core::ptr::eq(&*found, &**entry) {
+                    *met += 1;
+                }
+            }
+            drop(found);
+            // Others come and go between the steps, before and behind the cursor.
+            if passing.len() < 300 {
+                let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+                passing.push(entry, GFP_KERNEL)?;
+            } else {
+                drop(passing.pop());
+            }
+        }
+        assert!(entries.iter().all(|(_, met)| *met == 1));
+        Ok(())
+    }
+
+    #[test]
+    fn a_cursor_survives_the_entry_it_was_at() -> Result {
+        let root = fixture::root()?;
+        let mut entries = KVec::new();
+        for _ in 0..50 {
+            let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+            entries.push(entry, GFP_KERNEL)?;
+        }
+        // Each one goes as soon as it has been met.
+        let (mut cursor, mut count) = (0, 0);
+        while let Some(found) = root.next(Kind::Pd, &mut cursor, true) {
+            let raw = core::ptr::from_ref(&*found);
+            drop(found);
+            entries.retain(|entry| !core::ptr::eq(raw, &**entry));
+            count += 1;
+        }
+        assert_eq!(count, 50);
+        assert!(entries.is_empty());
+        Ok(())
+    }
+
+    #[test]
+    fn details_are_for_those_who_ask() -> Result {
+        let root = fixture::root()?;
+        let shown = TestEntry::tracked(&root, Kind::Qp, Number::Given(1))?;
+        let hidden = TestEntry::with_details(&root, Kind::Qp, Number::Given(2), true)?;
+        assert_eq!(root.count(Kind::Qp, false), 1);
+        assert_eq!(root.count(Kind::Qp, true), 2);
+        assert_eq!(walk(&root, Kind::Qp, false)?, 1);
+        assert_eq!(walk(&root, Kind::Qp, true)?, 2);
+        drop(hidden);
+        assert_eq!(root.count(Kind::Qp, false), 1);
+        assert_eq!(root.count(Kind::Qp, true), 1);
+        drop(shown);
+        assert_eq!(root.count(Kind::Qp, false), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_dying_entry_is_not_there_until_it_is_back() -> Result {
+        let root = fixture::root()?;
+        let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        lifecycle::begin_del(&entry);
+        assert_eq!(root.count(Kind::Pd, true), 0);
+        assert_eq!(walk(&root, Kind::Pd, true)?, 0);
+        assert!(root.get(Kind::Pd, entry.id()).is_none());
+        // Its number is not given to another: it may come back with it.
+        root.table(Kind::Pd).next_id.store(0, Relaxed);
+        let other = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        assert!(other.id() != entry.id());
+
+        lifecycle::abort_del(&entry);
+        assert_eq!(root.count(Kind::Pd, true), 2);
+        assert!(root.get(Kind::Pd, entry.id()).is_some());
+        lifecycle::begin_del(&entry);
+        lifecycle::del(&entry);
+        assert_eq!(root.count(Kind::Pd, true), 1);
+        assert_eq!(walk(&root, Kind::Pd, true)?, 1);
+        Ok(())
+    }
+
+    #[test]
+    fn a_taken_number_may_be_given_again_while_the_old_object_dies() -> Result {
+        let root = fixture::root()?;
+        let old = TestEntry::tracked(&root, Kind::Qp, Number::Given(5))?;
+        lifecycle::begin_del(&old);
+        let new = TestEntry::tracked(&root, Kind::Qp, Number::Given(5))?;
+        let found = root.get(Kind::Qp, 5).ok_or(ENOENT)?;
+        assert!(core::ptr::eq(&*found, &*new));
+        lifecycle::abort_del(&old);
+        assert_eq!(walk(&root, Kind::Qp, true)?, 2);
+        Ok(())
+    }
+
+    #[test]
+    fn the_generation_tells_of_changes() -> Result {
+        let root = fixture::root()?;
+        let empty = root.generation(Kind::Pd);
+        assert!(empty != 0);
+        let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let full = root.generation(Kind::Pd);
+        assert!(full != empty);
+        assert_eq!(root.generation(Kind::Cq), empty);
+        assert_eq!(root.generation(Kind::Pd), full);
+        drop(entry);
+        assert!(root.generation(Kind::Pd) != full);
+        // It is never zero, not even after 2^32 changes.
+        root.table(Kind::Pd).generation.store(-1, Relaxed);
+        assert!(root.generation(Kind::Pd) != 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_pid_namespace_sees_its_own() -> Result {
+        let root = fixture::root()?;
+        let current = kernel::current!();
+        let ns = current.active_pid_ns().ok_or(EINVAL)?;
+        let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let kernel = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        kernel.set_kernel(None);
+        let hidden = TestEntry::with_details(&root, Kind::Pd, Number::Unused, true)?;
+        assert_eq!(root.count_in(Kind::Pd, ns, true), 2);
+        assert_eq!(root.count_in(Kind::Pd, ns, false), 1);
+        lifecycle::begin_del(&entry);
+        assert_eq!(root.count_in(Kind::Pd, ns, false), 0);
+        drop(hidden);
+        assert_eq!(root.count_in(Kind::Pd, ns, true), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn cleaning_tells_of_what_is_left_and_lets_it_go() -> Result {
+        let task = owner::current_process();
+        let before = fixture::usage(&task);
+        let root = fixture::root()?;
+        let pd = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let qp = TestEntry::with_details(&root, Kind::Qp, Number::Given(3), true)?;
+        let dying = TestEntry::tracked(&root, Kind::Cq, Number::Unused)?;
+        lifecycle::begin_del(&dying);
+
+        let mut told = 0;
+        root.clean(|kind, entry| told += 100 * entry.id() + kind as u32 + 1);
+        assert_eq!(
+            told,
+            (Kind::Pd as u32 + 1) + (300 + Kind::Qp as u32 + 1) + (Kind::Cq as u32 + 1)
+        );
+        for kind in Kind::ALL {
+            assert_eq!(root.count(kind, true), 0);
+            assert_eq!(root.count(kind, false), 0);
+            assert_eq!(walk(&root, kind, true)?, 0);
+        }
+        for entry in [&pd, &qp, &dying] {
+            assert!(!entry.is_valid());
+            assert!(Root::of(entry).is_none());
+        }
+        drop(root);
+        drop((pd, qp, dying));
+        assert_eq!(fixture::usage(&task), before);
+        Ok(())
     }
 }

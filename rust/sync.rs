@@ -7,11 +7,13 @@
 
 pub(crate) mod completion;
 pub(crate) mod kref;
+pub(crate) mod once;
 pub(crate) mod rwsem;
 
 pub(crate) use self::{
     completion::Completion,
     kref::Kref,
+    once::Once,
     rwsem::{
         Held,
         RwSemaphore,

@@ -51,11 +51,62 @@ impl Completion {
         unsafe { bindings::complete(self.0.get()) };
     }
 
+    /// Has the event happened?
+    #[cfg(CONFIG_KUNIT = "y")]
+    #[doc(alias = "completion_done")]
+    pub(crate) fn is_done(&self) -> bool {
+        // SAFETY: The completion is initialised by the type invariant.
+        unsafe { bindings::completion_done(self.0.get()) }
+    }
+
     /// Waits, uninterruptibly, until the event has happened. Sleeps.
     #[doc(alias = "wait_for_completion")]
     #[inline]
     pub(crate) fn wait(&self) {
         // SAFETY: The completion is initialised by the type invariant.
         unsafe { bindings::wait_for_completion(self.0.get()) };
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_completion)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use kernel::{
+        prelude::*,
+        sync::Arc, //
+    };
+
+    fn completion() -> Result<Arc<Completion>> {
+        let completion = Arc::new(Completion(Opaque::zeroed()), GFP_KERNEL)?;
+        // SAFETY: It is new. It does not move: an `Arc` does not move what it owns.
+        unsafe { completion.init() };
+        Ok(completion)
+    }
+
+    #[test]
+    fn what_has_happened_is_not_waited_for() -> Result {
+        let completion = completion()?;
+        completion.complete();
+        completion.wait();
+        Ok(())
+    }
+
+    #[test]
+    fn another_thread_ends_the_wait_each_time() -> Result {
+        let completion = completion()?;
+        for _ in 0..3 {
+            let other = completion.clone();
+            let before = fixture::elsewhere(move || {
+                let before = other.is_done();
+                other.complete();
+                before
+            })?;
+            assert!(!before);
+            assert!(completion.is_done());
+            completion.wait();
+            completion.reinit();
+        }
+        Ok(())
     }
 }

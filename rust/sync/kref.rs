@@ -76,3 +76,43 @@ impl Kref {
         unsafe { bindings::restrack_helper_kref_put(self.0.get()) }
     }
 }
+
+#[kernel::prelude::kunit_tests(restrack_kref)]
+mod tests {
+    use super::*;
+
+    /// A count of zero, as C's zeroed memory has it.
+    fn zero() -> Kref {
+        Kref(Opaque::zeroed())
+    }
+
+    #[test]
+    fn zero_gives_no_reference() {
+        let kref = zero();
+        assert!(kref.is_zero());
+        assert!(!kref.get_unless_zero());
+        assert!(kref.is_zero());
+    }
+
+    #[test]
+    fn only_the_last_put_is_the_last() {
+        let kref = zero();
+        kref.init();
+        assert!(kref.get_unless_zero());
+        kref.get();
+        assert!(!kref.put());
+        assert!(!kref.put());
+        assert!(!kref.is_zero());
+        assert!(kref.put());
+        assert!(kref.is_zero());
+    }
+
+    #[test]
+    fn cleared_is_zero() {
+        let kref = zero();
+        kref.init();
+        kref.clear();
+        assert!(kref.is_zero());
+        assert!(!kref.get_unless_zero());
+    }
+}

@@ -59,6 +59,25 @@ impl RwSemaphore {
     }
 }
 
+#[cfg(CONFIG_KUNIT = "y")]
+impl RwSemaphore {
+    /// Takes the lock for reading if that is possible at once.
+    #[doc(alias = "down_read_trylock")]
+    fn try_read(&self) -> Option<ReadGuard<'_>> {
+        // SAFETY: The semaphore is initialised by the type invariant.
+        let taken = unsafe { bindings::down_read_trylock(self.0.get()) } != 0;
+        taken.then(|| ReadGuard(self, NotThreadSafe))
+    }
+
+    /// Takes the lock for writing if that is possible at once.
+    #[doc(alias = "down_write_trylock")]
+    fn try_write(&self) -> Option<WriteGuard<'_>> {
+        // SAFETY: The semaphore is initialised by the type invariant.
+        let taken = unsafe { bindings::down_write_trylock(self.0.get()) } != 0;
+        taken.then(|| WriteGuard(self, NotThreadSafe))
+    }
+}
+
 /// Proof that a [`RwSemaphore`] is held, for reading at least.
 ///
 /// # Safety
@@ -93,5 +112,54 @@ impl Drop for WriteGuard<'_> {
     fn drop(&mut self) {
         // SAFETY: The guard's existence means that this thread holds the lock for writing.
         unsafe { bindings::up_write(self.0 .0.get()) };
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_rwsem)]
+mod tests {
+    use super::*;
+    use crate::fixture;
+    use kernel::{
+        prelude::*,
+        sync::Arc, //
+    };
+
+    fn rwsem() -> Result<Arc<RwSemaphore>> {
+        let rwsem = Arc::new(RwSemaphore(Opaque::zeroed()), GFP_KERNEL)?;
+        // SAFETY: It is new. It does not move: an `Arc` does not move what it owns.
+        unsafe { RwSemaphore::init(Arc::as_ptr(&rwsem).cast_mut()) };
+        Ok(rwsem)
+    }
+
+    /// Can another thread take the lock, for reading and for writing?
+    fn free(rwsem: &Arc<RwSemaphore>) -> Result<(bool, bool)> {
+        let rwsem = rwsem.clone();
+        fixture::elsewhere(move || (rwsem.try_read().is_some(), rwsem.try_write().is_some()))
+    }
+
+    #[test]
+    fn nobody_keeps_nobody_out() -> Result {
+        assert!(free(&rwsem()?)? == (true, true));
+        Ok(())
+    }
+
+    #[test]
+    fn a_reader_keeps_writers_out() -> Result {
+        let rwsem = rwsem()?;
+        let guard = rwsem.read();
+        assert!(free(&rwsem)? == (true, false));
+        drop(guard);
+        assert!(free(&rwsem)? == (true, true));
+        Ok(())
+    }
+
+    #[test]
+    fn a_writer_keeps_all_out() -> Result {
+        let rwsem = rwsem()?;
+        let guard = rwsem.write();
+        assert!(free(&rwsem)? == (false, false));
+        drop(guard);
+        assert!(free(&rwsem)? == (true, true));
+        Ok(())
     }
 }

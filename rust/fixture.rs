@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! What the KUnit suites share: roots and entries without a device, and a second thread.
+
+use crate::{
+    entry::Entry,
+    kind::Kind,
+    lifecycle,
+    root::{
+        Number,
+        Root, //
+    }, //
+};
+use core::ops::Deref;
+use kernel::{
+    prelude::*,
+    sync::{
+        Arc,
+        Completion, //
+    },
+    task::Task,
+    workqueue, //
+};
+
+/// An empty root.
+pub(crate) fn root() -> Result<Pin<KBox<Root>>> {
+    let init = pin_init::zeroed::<Root>().pin_chain(|root| {
+        // SAFETY: The root is zeroed, pinned and new.
+        unsafe { Root::init(Pin::get_unchecked_mut(root)) };
+        Ok(())
+    });
+    KBox::pin_init(init, GFP_KERNEL)
+}
+
+/// An entry of its own, which is deleted when it goes.
+///
+/// The tests of a suite may fail anywhere, and must not leave an entry in a table then.
+pub(crate) struct TestEntry(Pin<KBox<Entry>>);
+
+impl TestEntry {
+    /// An entry that is zeroed.
+    pub(crate) fn zeroed() -> Result<Self> {
+        Ok(Self(
+            KBox::init(pin_init::zeroed::<Entry>(), GFP_KERNEL)?.into(),
+        ))
+    }
+
+    /// An entry that is initialised and belongs to the current process.
+    pub(crate) fn new(kind: Kind) -> Result<Self> {
+        let entry = Self::zeroed()?;
+        lifecycle::new(&entry, kind as u32);
+        entry.set_current();
+        Ok(entry)
+    }
+
+    /// An entry in a table.
+    pub(crate) fn tracked(root: &Root, kind: Kind, number: Number) -> Result<Self> {
+        Self::with_details(root, kind, number, false)
+    }
+
+    /// An entry in a table, with details to be shown or hidden.
+    pub(crate) fn with_details(
+        root: &Root,
+        kind: Kind,
+        number: Number,
+        details: bool,
+    ) -> Result<Self> {
+        let entry = Self::new(kind)?;
+        entry.begin();
+        // SAFETY: The entry is new and pinned, and deleted before it goes.
+        unsafe { root.add(kind, &entry, number, details) };
+        Ok(entry)
+    }
+}
+
+impl Deref for TestEntry {
+    type Target = Entry;
+
+    fn deref(&self) -> &Entry {
+        &self.0
+    }
+}
+
+impl Drop for TestEntry {
+    fn drop(&mut self) {
+        lifecycle::del(self);
+    }
+}
+
+/// How many references there are to a task.
+pub(crate) fn usage(task: &Task) -> i32 {
+    // SAFETY: The field of a live task.
+    let usage = unsafe { &raw const (*task.as_ptr()).usage.refs.counter };
+    // SAFETY: As above; the counter may change at any time.
+    unsafe { usage.read_volatile() }
+}
+
+/// Runs `f` in another thread, and waits for what it returns.
+pub(crate) fn elsewhere<T: Send + Unpin + 'static>(
+    f: impl FnOnce() -> T + Send + 'static,
+) -> Result<T> {
+    let slot = Arc::pin_init(Slot::new(), GFP_KERNEL)?;
+    let filled = slot.clone();
+    workqueue::system().try_spawn(GFP_KERNEL, move || {
+        let result = f();
+        filled.result.lock().replace(result);
+        filled.done.complete_all();
+    })?;
+    slot.done.wait_for_completion();
+    let result = slot.result.lock().take();
+    result.ok_or(EIO)
+}
+
+/// Where the result of [`elsewhere`] goes.
+#[pin_data]
+struct Slot<T> {
+    #[pin]
+    result: kernel::sync::Mutex<Option<T>>,
+    #[pin]
+    done: Completion,
+}
+
+impl<T> Slot<T> {
+    fn new() -> impl PinInit<Self> {
+        pin_init!(Self {
+            result <- kernel::new_mutex!(None),
+            done <- Completion::new(),
+        })
+    }
+}
