@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The build root: a Debian 13 tree that holds every tool, and the guest's programs.
+
+Debian's kernel takes Rust modules only from the compilers it was built with;
+they are in here, whatever the host is. The guest runs from the same tree.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+
+import cache
+import debian
+from progress import Step
+
+CHECKOUT = Path(__file__).resolve().parent.parent
+
+TOOLS = (
+    # the kernel's build, as its own documentation lists it
+    "build-essential rustc rust-src bindgen libclang-19-dev flex bison bc "
+    "libelf-dev libssl-dev libdw-dev cpio kmod rsync python3 pahole xz-utils "
+    "zstd perl "
+    # ours: semantic patches, make check
+    "coccinelle rust-clippy rustfmt "
+    # the virtual machine
+    "qemu-system-x86 virtiofsd "
+    # the guest
+    "busybox-static bash mount util-linux procps iproute2 ibverbs-utils "
+    "ibverbs-providers rdmacm-utils strace"
+).split()
+
+LLVM = "clang-19 lld-19 llvm-19".split()
+
+# Which packages make up which build root.
+ROOTS = {
+    "gcc": TOOLS,
+    "llvm": TOOLS + LLVM,
+}
+
+# Folders of a Debian tree that programs look at; the rest a guest or a build
+# gets empty and writable.
+_READ_ONLY = ("usr", "etc", "var", "root")
+_USR_LINKS = ("bin", "lib", "lib64", "sbin")
+# What lies below /usr and may hold a checkout: shown empty, so that the
+# checkout can be mounted there.
+_BELOW_USR = ("/usr/local", "/usr/src")
+
+
+class BuildRoot:
+    """A whole build root and how to run a command in it."""
+
+    def __init__(self, path):
+        self.path = path
+
+    def enter(self, command, writable=(), readable=(), over=(), directory=None,
+              network=False, environment=()):
+        """The command line that runs command inside; needs no root.
+
+        writable and readable are mounted at the path they have outside,
+        over is pairs (outside, inside).
+        """
+        words = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
+        if os.geteuid():
+            words += ["--unshare-user", "--uid", "0", "--gid", "0"]
+        if not network:
+            words += ["--unshare-net"]
+        words += ["--tmpfs", "/"]
+        for name in _READ_ONLY:
+            words += ["--ro-bind", self.path / name, f"/{name}"]
+        for name in _USR_LINKS:
+            words += ["--symlink", f"usr/{name}", f"/{name}"]
+        outside = [Path(p) for p in (*writable, *readable)]
+        for place in _BELOW_USR:
+            if any(p.is_relative_to(place) for p in outside):
+                words += ["--tmpfs", place]
+        for name in ("var", "root"):
+            if any(p.is_relative_to(f"/{name}") for p in outside):
+                words += ["--tmpfs", f"/{name}"]
+        words += ["--dev-bind", "/dev", "/dev", "--proc", "/proc",
+                  "--ro-bind", "/sys", "/sys",
+                  "--perms", "1777", "--tmpfs", "/tmp",
+                  "--perms", "1777", "--tmpfs", "/var/tmp",
+                  "--tmpfs", "/run"]
+        for path in readable:
+            words += ["--ro-bind", path, path]
+        for path in writable:
+            words += ["--bind", path, path]
+        for outer, inner in over:
+            words += ["--bind", outer, inner]
+        words += ["--clearenv"]
+        settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
+                    "LC_ALL": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb")}
+        settings.update(environment)
+        for name, value in settings.items():
+            words += ["--setenv", name, value]
+        words += ["--chdir", directory or "/", "--", *command]
+        return [str(word) for word in words]
+
+    def versions(self):
+        """What the compilers in here say they are: part of a kernel's key."""
+        return (self.path / "versions").read_text()
+
+
+def get(kind, logs):
+    """The build root of that kind, made if it is not in the cache."""
+    packages = ROOTS[kind]
+    name = f"roots/{kind}-{cache.key(packages, debian.SUITES[0])}"
+    return BuildRoot(cache.entry(name, lambda path: _make(path, packages, logs)))
+
+
+def _make(path, packages, logs):
+    mode = "unshare" if os.geteuid() else "root"
+    with Step("build root (Debian 13 with compilers and tools)",
+              logs / "build-root.log") as step:
+        command = [
+            "mmdebstrap", f"--mode={mode}", "--variant=essential",
+            "--architectures=amd64", "--format=tar",
+            f"--include={','.join(packages)}",
+            "--aptopt=Acquire::Languages \"none\"",
+            *(f"--aptopt={line}" for line in debian.proxies()),
+            # The tree is remade, not repaired: syncing each file is waste.
+            "--dpkgopt=force-unsafe-io",
+            "--dpkgopt=path-exclude=/usr/share/man/*",
+            "--dpkgopt=path-exclude=/usr/share/locale/*",
+            debian.SUITES[0], "-", "-",
+        ]
+        # Through a tar, also as root: the tree then belongs to whoever makes
+        # it, and the same way is tried by everyone.
+        unpack = ["tar", "-x", "-C", path, "--exclude=./dev/*"]
+        step.note("+ " + " ".join(command))
+        with step.log.open("ab") as log:
+            maker = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log,
+                                     stdout=subprocess.PIPE)
+            taker = subprocess.Popen([str(word) for word in unpack],
+                                     stdin=maker.stdout, stderr=log)
+            maker.stdout.close()
+            maker.stdin.write(debian.sources(debian.SUITES).encode())
+            maker.stdin.close()
+            codes = maker.wait(), taker.wait()
+        if any(codes):
+            step.fail(f"mmdebstrap or tar failed: {step.last_words()}",
+                      "is there a network?")
+        (path / "usr/lib/modules").mkdir(exist_ok=True)
+        root = BuildRoot(path)
+        said = subprocess.run(
+            root.enter(["sh", "-c", "x86_64-linux-gnu-gcc-14 --version | head -1;"
+                        "rustc --version; bindgen --version;"
+                        "pahole --version"]),
+            capture_output=True, text=True, check=False)
+        if said.returncode or "rustc" not in said.stdout:
+            step.fail(f"the tree does not work: {said.stderr.strip()}")
+        (path / "versions").write_text(said.stdout)

@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Debian 13's package archive, read with an apt configuration of our own.
+
+The mirror is the one the machine itself uses: no address is written down
+here. The private configuration leaves the machine's own lists alone, works
+for users other than root, and is the same on Debian 12 and 13.
+"""
+
+import re
+import subprocess
+
+import cache
+from progress import Failed
+
+# Debian 13 itself, for the build root; and where its newer kernels are.
+SUITES = ("trixie", "trixie-updates")
+KERNEL_SUITES = ("trixie-backports",)
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+
+# Releases of Debian proper; the mirror that serves one of them serves the suites above.
+RELEASES = ("bookworm", "trixie", "forky", "sid",
+            "oldstable", "stable", "testing", "unstable")
+
+
+def mirrors():
+    """The places where this machine gets Debian itself from."""
+    found = subprocess.run(
+        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)",
+         "Created-By: Packages"],
+        capture_output=True, text=True, check=False).stdout
+    places = [line.split()[0] for line in found.splitlines()
+              if line.split()[1:] and line.split()[1] in RELEASES]
+    if not places:
+        raise Failed("apt", "this machine's apt has no source for Debian", None,
+                     "add one for its own release and run apt-get update")
+    return list(dict.fromkeys(places))
+
+
+def sources(suites):
+    """Lines of a sources.list for the suites, from the first mirror we know."""
+    return "".join(f"deb [signed-by={KEYRING}] {mirrors()[0]} {suite} main\n"
+                   for suite in suites)
+
+
+def proxies():
+    """The machine's own proxy settings, as lines of an apt configuration."""
+    dump = subprocess.run(["apt-config", "dump"], capture_output=True,
+                          text=True, check=False).stdout
+    return [line for line in dump.splitlines()
+            if re.match(r'Acquire::.*[Pp]roxy.* "[^"]+";', line)]
+
+
+class Archive:
+    """The archive as of now; made in a folder that holds apt's own state."""
+
+    def __init__(self, step):
+        self.step = step
+        self.home = cache.folder() / "apt"
+
+    def update(self):
+        for sub in ("lists/partial", "archives/partial", "state"):
+            (self.home / sub).mkdir(parents=True, exist_ok=True)
+        (self.home / "state" / "status").touch()
+        (self.home / "sources.list").write_text(sources(KERNEL_SUITES))
+        (self.home / "apt.conf").write_text(
+            # Hooks of the machine's own apt have no business with ours.
+            "#clear APT::Update::Post-Invoke;\n"
+            "#clear APT::Update::Post-Invoke-Success;\n"
+            f'Dir::State "{self.home}/state";\n'
+            f'Dir::State::lists "{self.home}/lists";\n'
+            f'Dir::State::status "{self.home}/state/status";\n'
+            f'Dir::Cache "{self.home}";\n'
+            f'Dir::Etc::sourcelist "{self.home}/sources.list";\n'
+            'Dir::Etc::sourceparts "/dev/null";\n'
+            'Dir::Etc::preferencesparts "/dev/null";\n'
+            'APT::Architecture "amd64";\n'
+            'APT::Architectures { "amd64"; };\n'
+            'Acquire::Languages "none";\n'
+            # The cache folder is not readable for apt's own account.
+            'APT::Sandbox::User "";\n')
+        self._apt("apt-get", "update", hint="is there a network?")
+
+    def _apt(self, tool, *words, **kwargs):
+        self.step.run([tool, "-q", "-c", self.home / "apt.conf", *words], **kwargs)
+
+    def _query(self, *words):
+        return subprocess.run(["apt-cache", "-c", self.home / "apt.conf", *words],
+                              capture_output=True, text=True, check=False).stdout
+
+    def newest(self, prefix, pattern):
+        """The newest package whose name matches: its name and version."""
+        best = None
+        for name in self._query("pkgnames", prefix).split():
+            if not re.fullmatch(pattern, name):
+                continue
+            shown = self._query("show", "--no-all-versions", name)
+            version = re.search(r"^Version: (\S+)$", shown, re.M)[1]
+            if not best or newer(version, best[1]):
+                best = name, version
+        return best
+
+    def fetch(self, packages, folder):
+        """Downloads the packages (name=version) into a folder, checked by apt."""
+        self._apt("apt-get", "download", *packages, cwd=folder,
+                  hint="is there a network?")
+
+
+def newer(a, b):
+    return subprocess.run(["dpkg", "--compare-versions", a, "gt", b],
+                          check=False).returncode == 0
+

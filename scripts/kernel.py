@@ -1,0 +1,301 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The kernels: Debian's own as shipped, and kernels of ours from its source.
+
+All of a kernel is data: its series (SERIES=), a row of KERNELS (KERNEL=) and
+the compiler (LLVM=1). Each kernel is a cache entry named by the version and by
+a hash of everything that went into it.
+"""
+
+import os
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import buildroot
+import cache
+import debian
+from progress import Failed, Step
+
+CONFIGS = Path(__file__).resolve().parent / "configs"
+
+# Per kernel: the fragments on top of tinyconfig (none: Debian's own binary),
+# and whether it needs clang.
+KERNELS = {
+    "stock": ((), False),
+    "debug": (("guest", "rdma", "debug"), False),
+    "kasan": (("guest", "rdma", "debug", "kasan"), True),
+}
+
+# Series that everything is known to work on.
+KNOWN_SERIES = ("7.2", "7.3")
+
+GCC = ("CC=x86_64-linux-gnu-gcc-14",)
+CLANG = ("LLVM=-19",)
+
+# What the guest may load of Debian's modules; what these need comes along.
+GUEST_MODULES = """
+    dummy veth tun bridge 8021q macvlan configfs overlay virtio-rng
+    udp_tunnel ip6_udp_tunnel null_blk nvme nvmet nvme-fabrics loop
+""".split()
+# Debian's own RDMA modules: the C tracker, for comparison.
+RDMA_MODULES = """
+    ib_core ib_uverbs ib_umad ib_cm iw_cm rdma_cm rdma_ucm rdma_rxe
+    rds_rdma nvme-rdma nvmet-rdma
+""".split()
+
+
+@dataclass(frozen=True)
+class Variant:
+    """Which kernel somebody asked for."""
+
+    series: str
+    kernel: str
+    llvm: bool
+
+    @staticmethod
+    def asked(kernel=None):
+        """The variant that the environment asks for."""
+        kernel = kernel or os.environ.get("KERNEL") or "stock"
+        if kernel not in KERNELS:
+            raise Failed("KERNEL", f"there is no kernel '{kernel}'", None,
+                         f"choose one of {', '.join(KERNELS)}")
+        llvm = os.environ.get("LLVM", "") not in ("", "0")
+        return Variant(os.environ.get("SERIES") or "7.3", kernel,
+                       (llvm or KERNELS[kernel][1]) and kernel != "stock")
+
+    @property
+    def name(self):
+        return f"{self.series}-{self.kernel}" + \
+            ("-llvm" if self.llvm and not KERNELS[self.kernel][1] else "")
+
+    @property
+    def make_arguments(self):
+        return CLANG if self.llvm else GCC
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that modules can be built for and that can be booted."""
+
+    variant: Variant
+    root: buildroot.BuildRoot
+    release: str        # what uname -r says
+    source: Path
+    objects: Path       # the O= folder, prepared for external modules
+    image: Path
+    modules: Path       # modules of the distribution for guests, or None
+    stock_rdma: Path    # the same with the distribution's RDMA modules, or None
+
+
+def get(variant, logs):
+    """The kernel of that variant, made if it is not in the cache."""
+    root = buildroot.get("llvm" if variant.llvm else "gcc", logs)
+    package = _package(variant.series, root, logs)
+    if variant.kernel == "stock":
+        return _stock(variant, root, package, logs)
+    return _own(variant, root, package, logs)
+
+
+# Debian's packages
+
+@dataclass(frozen=True)
+class _Package:
+    """Debian's kernel, unpacked."""
+
+    folder: Path
+    release: str
+
+    @property
+    def source(self):
+        return self.folder / "source"
+
+    @property
+    def headers(self):
+        return self.folder / f"usr/src/linux-headers-{self.release}"
+
+    @property
+    def binary(self):
+        return self.folder / f"usr/lib/modules/{self.release}"
+
+
+def _package(series, root, logs):
+    """The newest kernel of the series, or the one that the cache has."""
+    pointer = cache.folder() / "kernels" / series / "release"
+    with cache.lock(cache.folder() / "locks" / f"kernel-{series}",
+                    f"Debian's {series} kernel"):
+        if not pointer.exists():
+            release = _download(series, root, logs)
+            pointer.with_suffix(".new").write_text(release)
+            pointer.with_suffix(".new").rename(pointer)
+    release = pointer.read_text()
+    return _Package(cache.folder() / "kernels" / series / release, release)
+
+
+def _download(series, root, logs):
+    with Step(f"Debian's {series} kernel (binary, modules, headers, source)",
+              logs / f"kernel-{series}.log") as step:
+        archive = debian.Archive(step)
+        archive.update()
+        # Flavours (cloud, rt) have a word between the version and the architecture.
+        found = archive.newest(f"linux-binary-{series}.",
+                               rf"linux-binary-{re.escape(series)}\.[0-9]+[^-]*-amd64")
+        if not found:
+            step.fail(f"Debian has no kernel of series {series} for amd64",
+                      f"known to work: SERIES={' or SERIES='.join(KNOWN_SERIES)}")
+        name, version = found
+        release = name.removeprefix("linux-binary-")
+
+        def unpack(folder):
+            downloads = folder / "downloads"
+            downloads.mkdir()
+            archive.fetch([f"{p}={version}" for p in (
+                f"linux-source-{series}", f"linux-binary-{release}",
+                f"linux-modules-{release}", f"linux-headers-{release}")], downloads)
+            for package in sorted(downloads.iterdir()):
+                step.run(["dpkg-deb", "-x", package, folder])
+                package.unlink()
+            downloads.rmdir()
+            tarball = folder / f"usr/src/linux-source-{series}.tar.xz"
+            (folder / "source").mkdir()
+            step.run(root.enter(["tar", "-x", "-I", "xz -T0", "--strip-components=1",
+                                 "-C", folder / "source", "-f", tarball],
+                                writable=[folder]))
+            tarball.unlink()
+            _choose_modules(step, root, folder, release)
+
+        cache.entry(f"kernels/{series}/{release}", unpack)
+    return release
+
+
+def _choose_modules(step, root, folder, release):
+    """Two small module folders for guests, so that depmod has little to read.
+
+    guest: without the distribution's RDMA modules, ours take their place;
+    guest-rdma: with them, the binaries as they were shipped.
+    """
+    everything = folder / f"usr/lib/modules/{release}"
+    step.run(root.enter(["depmod", release],
+                        over=[(everything.parent, "/usr/lib/modules")]))
+    needs, paths = {}, {}
+    for line in (everything / "modules.dep").read_text().splitlines():
+        path, _, needed = line.partition(":")
+        name = _module_name(path)
+        paths[name] = path
+        needs[name] = [_module_name(other) for other in needed.split()]
+
+    def take(names, into):
+        chosen = set()
+        for name in names:
+            name = name.replace("-", "_")
+            chosen.update([name, *needs[name]] if name in paths else [])
+        for name in sorted(chosen):
+            target = into / paths[name]
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes((everything / paths[name]).read_bytes())
+        step.run(root.enter(["sh", "-c", f"find {into} -name '*.xz' -exec xz -d {{}} +"],
+                            writable=[folder]))
+
+    take(GUEST_MODULES, folder / "guest")
+    take(GUEST_MODULES + RDMA_MODULES, folder / "guest-rdma")
+
+
+def _module_name(path):
+    return Path(path).name.split(".")[0].replace("-", "_")
+
+
+# Kernels to build modules for
+
+def _make(step, root, source, objects, arguments, targets, extra=()):
+    step.run(root.enter(
+        ["make", f"-j{os.cpu_count()}", "-C", source, f"O={objects}",
+         *arguments, *extra, *targets],
+        readable=[source], writable=[objects]))
+
+
+def _stock(variant, root, package, logs):
+    """Debian's binary untouched; its build tree back to where modules can be built.
+
+    The header package lacks what Rust modules need. Debian's source with
+    Debian's configuration and the same compilers gives it back.
+    """
+    release = package.release
+    local = release[re.match(r"[0-9.]+", release).end():]
+    arguments = (*variant.make_arguments, f"LOCALVERSION={local}")
+
+    def make(objects):
+        with Step(f"preparing kernel {release} for modules",
+                  logs / f"prepare-{variant.name}.log") as step:
+            config = (package.headers / ".config").read_text()
+            config = config.replace("CONFIG_LOCALVERSION_AUTO=y",
+                                    "# CONFIG_LOCALVERSION_AUTO is not set")
+            (objects / ".config").write_text(config)
+            _make(step, root, package.source, objects, arguments, ["olddefconfig"])
+            _make(step, root, package.source, objects, arguments, ["modules_prepare"])
+            symbols = (package.headers / "Module.symvers").read_bytes()
+            (objects / "Module.symvers").write_bytes(symbols)
+            made = (objects / "include/config/kernel.release").read_text().strip()
+            if made != release:
+                step.fail(f"the tree calls itself {made}")
+            config = (objects / ".config").read_text()
+            if "CONFIG_RUST=y" not in config:
+                step.fail("the configuration lost CONFIG_RUST with these compilers")
+
+    objects = cache.entry(
+        f"kernels/{variant.series}/{release}-stock-"
+        + cache.key(root.versions(), arguments), make)
+    return Kernel(variant, root, release, package.source, objects,
+                  package.binary / "vmlinuz",
+                  package.folder / "guest", package.folder / "guest-rdma")
+
+
+def _own(variant, root, package, logs):
+    """A kernel of our own configuration, with everything but RDMA built in."""
+    fragments = "".join((CONFIGS / f"{name}.config").read_text()
+                        for name in KERNELS[variant.kernel][0])
+    arguments = variant.make_arguments
+
+    def make(objects):
+        with Step(f"kernel {variant.name} from Debian's source (several minutes)",
+                  logs / f"kernel-{variant.name}.log") as step:
+            source = package.source
+            _make(step, root, source, objects, arguments, ["tinyconfig"])
+            config = objects / ".config"
+            config.write_text(config.read_text() + fragments)
+            _make(step, root, source, objects, arguments, ["olddefconfig"])
+            _check_config(step, config.read_text(), fragments)
+            _make(step, root, source, objects, arguments,
+                  ["bzImage", "modules_prepare"])
+            # Modules link against what the kernel exports; without a build of
+            # all in-tree modules nobody else would write this file.
+            symbols = (objects / "vmlinux.symvers").read_bytes()
+            (objects / "Module.symvers").write_bytes(symbols)
+
+    objects = cache.entry(
+        f"kernels/{variant.series}/{package.release}-{variant.kernel}-"
+        + cache.key(root.versions(), arguments, fragments), make)
+    release = (objects / "include/config/kernel.release").read_text().strip()
+    return Kernel(variant, root, release, package.source, objects,
+                  objects / "arch/x86/boot/bzImage", None, None)
+
+
+def _check_config(step, config, fragments):
+    """Every line of the fragments must have had its effect.
+
+    Kconfig drops in silence what it cannot give; and a module that is not an
+    RDMA module would never be built.
+    """
+    have = set(config.splitlines())
+    lost = [line for line in fragments.splitlines()
+            if line.startswith("CONFIG_") and line not in have]
+    lost += [line for line in fragments.splitlines()
+             if re.match(r"# CONFIG_\w+ is not set", line)
+             and f"{line.split()[1]}=" in config]
+    if lost:
+        step.fail(f"Kconfig did not take {', '.join(lost)}",
+                  "see scripts/configs/")
+    stray = [line for line in have
+             if line.endswith("=m") and not re.match(r"CONFIG_(INFINIBAND|RDMA)", line)]
+    if stray:
+        step.fail(f"nothing would build {', '.join(sorted(stray))}",
+                  "set it to y in scripts/configs/")

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a person sees of long work: steps, their time, and one line on failure.
+
+Every command that a step runs writes to the step's log file. The terminal
+gets one line when a step starts and one when it ends; in between, a sign of
+life: an in-place counter on a terminal, a line every half minute elsewhere.
+"""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+VERBOSE = os.environ.get("V", "0") not in ("", "0")
+_BEGIN = time.monotonic()
+
+
+class Failed(Exception):
+    """A step that could not be done: what, why, where to look, what to do."""
+
+    def __init__(self, what, why, log=None, hint=None):
+        super().__init__(what)
+        self.what, self.why, self.log, self.hint = what, why, log, hint
+
+    def __str__(self):
+        line = f"{self.what}: {self.why}"
+        if self.log:
+            line += f" (log: {self.log})"
+        if self.hint:
+            line += f"; {self.hint}"
+        return line
+
+
+def clock(seconds):
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def say(text):
+    """One line of progress, with the time since the program began."""
+    print(f"[{clock(time.monotonic() - _BEGIN):>5}] {text}", flush=True)
+
+
+class Step:
+    """One piece of work with a name and a log file; a context manager."""
+
+    PULSE = 30
+
+    def __init__(self, name, log):
+        self.name = name
+        self.log = Path(log)
+        self._stop = threading.Event()
+
+    def __enter__(self):
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        self.log.write_bytes(b"")
+        self._start = time.monotonic()
+        say(f"{self.name} ...")
+        self._pulse = threading.Thread(target=self._show_life, daemon=True)
+        self._pulse.start()
+        return self
+
+    def __exit__(self, kind, error, trace):
+        self._stop.set()
+        self._pulse.join()
+        took = time.monotonic() - self._start
+        if error is None:
+            say(f"{self.name}: done in {took:.1f} s")
+        return False
+
+    def _show_life(self):
+        terminal = sys.stdout.isatty() and not VERBOSE
+        while not self._stop.wait(1 if terminal else self.PULSE):
+            took = clock(time.monotonic() - self._start)
+            if terminal:
+                print(f"        {took}\r", end="", flush=True)
+            else:
+                say(f"{self.name}: still at it after {took} ({self.log})")
+
+    def fail(self, why, hint=None):
+        raise Failed(self.name, why, self.log, hint)
+
+    def note(self, text):
+        with self.log.open("a") as log:
+            log.write(text + "\n")
+
+    def run(self, command, hint=None, ok=(0,), **kwargs):
+        """Runs a command into the log; any other exit code fails the step."""
+        command = [str(word) for word in command]
+        self.note("+ " + " ".join(command))
+        if VERBOSE:
+            print("+ " + " ".join(command), flush=True)
+        kwargs.setdefault("stdin", subprocess.DEVNULL)
+        with self.log.open("ab") as log:
+            try:
+                code = subprocess.run(command, stdout=log, stderr=log,
+                                      check=False, **kwargs).returncode
+            except FileNotFoundError as error:
+                self.fail(f"{error.filename} is not installed", hint)
+        if code not in ok:
+            self.fail(f"{Path(command[0]).name} ended with code {code}: "
+                      f"{self.last_words()}", hint)
+        return code
+
+    def last_words(self):
+        """The line of the log that most likely says what went wrong."""
+        lines = [line.strip() for line in
+                 self.log.read_text(errors="replace").splitlines()]
+        lines = [line for line in lines if line]
+        for line in lines:
+            if line.startswith("+ "):
+                continue
+            if any(word in line for word in
+                   ("error:", "error[", "Error:", "E: ", "fatal:")):
+                return line[:200]
+        return lines[-1][:200] if lines else "it said nothing"
