@@ -82,6 +82,13 @@ pub(crate) struct Entry {
     since: Cell<c_ulong>,
 }
 
+/// The time, in jiffies.
+#[inline]
+fn now() -> c_ulong {
+    // SAFETY: Reads a clock.
+    unsafe { bindings::restrack_helper_jiffies() }
+}
+
 /// Fails the build where `Entry` and the header disagree.
 macro_rules! assert_layout {
     ($($field:ident = $c_field:ident),* $(,)?) => {
@@ -195,10 +202,9 @@ impl Entry {
 
     /// How long the entry has been tracked, in milliseconds.
     pub(crate) fn age(&self) -> u32 {
-        // SAFETY: Reads a clock.
-        let now = unsafe { bindings::restrack_helper_jiffies() };
+        let age = now().wrapping_sub(self.since.get());
         // SAFETY: Computes.
-        unsafe { bindings::restrack_helper_jiffies_to_msecs(now.wrapping_sub(self.since.get())) }
+        unsafe { bindings::restrack_helper_jiffies_to_msecs(age) }
     }
 
     /// Gives the entry its place.
@@ -228,9 +234,7 @@ impl Entry {
     /// From now on the entry is tracked.
     #[inline]
     pub(crate) fn begin(&self) {
-        // SAFETY: Reads a clock.
-        self.since
-            .set(unsafe { bindings::restrack_helper_jiffies() });
+        self.since.set(now());
         self.state.store(State::Tracked);
         self.valid.set(true);
     }

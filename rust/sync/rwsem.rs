@@ -134,7 +134,11 @@ mod tests {
     /// Can another thread take the lock, for reading and for writing?
     fn free(rwsem: &Arc<RwSemaphore>) -> Result<(bool, bool)> {
         let rwsem = rwsem.clone();
-        fixture::elsewhere(move || (rwsem.try_read().is_some(), rwsem.try_write().is_some()))
+        fixture::elsewhere(move || {
+            let read = rwsem.try_read().is_some();
+            let write = rwsem.try_write().is_some();
+            (read, write)
+        })
     }
 
     #[test]
