@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a driver does wrong: one warning, and no other effect.
+ *
+ * Each warning is given once per kind and boot, but one that a test suppresses
+ * is not used up, so each test may expect its own, also when it runs again.
+ */
+
+#include <linux/err.h>
+#include "mock_device.h"
+#include "mock_owner.h"
+
+#define BAD_TYPE RDMA_RESTRACK_MAX
+#define WORSE_TYPE ((enum rdma_restrack_type)-1)
+
+#define EXPECT_WARNING(test, statement...)				\
+	kunit_warning_suppress(test) {					\
+		statement;						\
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);		\
+	}
+
+/* A call that warns and returns this. */
+#define EXPECT_REFUSED(test, call, result)				\
+	EXPECT_WARNING(test, KUNIT_EXPECT_EQ(test, call, result))
+
+static void null_entry(struct kunit *test)
+{
+	EXPECT_WARNING(test, rdma_restrack_new(NULL, RDMA_RESTRACK_PD));
+	EXPECT_WARNING(test, rdma_restrack_set_name(NULL, MOCK_NAME));
+	EXPECT_WARNING(test, rdma_restrack_set_name(NULL, NULL));
+	EXPECT_WARNING(test, rdma_restrack_add(NULL));
+	EXPECT_WARNING(test, rdma_restrack_del(NULL));
+	EXPECT_WARNING(test, rdma_restrack_begin_del(NULL));
+	EXPECT_WARNING(test, rdma_restrack_abort_del(NULL));
+	EXPECT_WARNING(test, rdma_restrack_commit_del(NULL));
+	EXPECT_WARNING(test, rdma_restrack_sync(NULL));
+	EXPECT_REFUSED(test, rdma_restrack_get(NULL), 0);
+	EXPECT_REFUSED(test, rdma_restrack_put(NULL), 0);
+	EXPECT_REFUSED(test, rdma_is_kernel_res(NULL), true);
+}
+
+static void null_parent(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	mock_run(test, owner, mock_set_name, res);
+	EXPECT_WARNING(test, rdma_restrack_parent_name(res, NULL));
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	EXPECT_WARNING(test, rdma_restrack_parent_name(NULL, res));
+	MOCK_EXPECT_HELD(test, owner, 1);
+}
+
+static void null_root(struct kunit *test)
+{
+	u64 cursor = 0;
+
+	EXPECT_WARNING(test, rdma_restrack_init(NULL));
+	EXPECT_WARNING(test, rdma_restrack_clean(NULL));
+	EXPECT_REFUSED(test, rdma_restrack_count(NULL, RDMA_RESTRACK_PD, NULL), 0);
+	EXPECT_REFUSED(test, rdma_restrack_count_details(NULL, RDMA_RESTRACK_QP, NULL, true), 0);
+	EXPECT_REFUSED(test, !rdma_restrack_next(NULL, RDMA_RESTRACK_QP, &cursor, true), true);
+	EXPECT_REFUSED(test, !rdma_restrack_generation(NULL, RDMA_RESTRACK_QP), false);
+}
+
+static void null_device(struct kunit *test)
+{
+	EXPECT_REFUSED(test, PTR_ERR(rdma_restrack_get_byid(NULL, RDMA_RESTRACK_QP, 1)), -EINVAL);
+}
+
+static void null_cursor(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_QP);
+
+	EXPECT_REFUSED(test, !rdma_restrack_next(&dev->res, RDMA_RESTRACK_QP, NULL, true), true);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+}
+
+static void type_that_does_not_exist(struct kunit *test)
+{
+	static const enum rdma_restrack_type types[] = { BAD_TYPE, WORSE_TYPE };
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_root *root = &dev->res;
+	u64 cursor = 0;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++) {
+		EXPECT_REFUSED(test, rdma_restrack_count(root, types[i], NULL), 0);
+		EXPECT_REFUSED(test, rdma_restrack_count_details(root, types[i], NULL, true), 0);
+		EXPECT_REFUSED(test, !rdma_restrack_next(root, types[i], &cursor, true), true);
+		EXPECT_REFUSED(test, !rdma_restrack_generation(root, types[i]), false);
+		EXPECT_REFUSED(test, PTR_ERR(rdma_restrack_get_byid(dev, types[i], 0)), -EINVAL);
+	}
+}
+
+static void add_of_a_type_that_does_not_exist(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
+	struct mock_owner *owner = mock_owner(test);
+	int i;
+
+	rdma_restrack_new(res, BAD_TYPE);
+	mock_run(test, owner, mock_set_name, res);
+	EXPECT_WARNING(test, rdma_restrack_add(res));
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	for (i = 0; i < RDMA_RESTRACK_MAX; i++)
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 0);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	/* the driver that does not notice destroys the object as always */
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+
+	res->type = WORSE_TYPE;
+	EXPECT_WARNING(test, rdma_restrack_add(res));
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+static void object_without_device(struct kunit *test)
+{
+	struct mock_owner *owner = mock_owner(test);
+	struct rdma_restrack_entry *res;
+	int type;
+
+	for (type = 0; type < MOCK_TYPES; type++) {
+		res = mock_object(test, NULL, type);
+		rdma_restrack_new(res, type);
+		mock_run(test, owner, mock_set_name, res);
+		EXPECT_WARNING(test, rdma_restrack_add(res));
+		KUNIT_EXPECT_FALSE_MSG(test, res->valid, "type %d", type);
+		MOCK_EXPECT_HELD(test, owner, 1);
+		if (type % 2)
+			rdma_restrack_del(res);
+		else
+			KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+		MOCK_EXPECT_HELD(test, owner, 0);
+	}
+}
+
+/* In one call, too, nobody becomes the owner of what is not tracked. */
+static void one_call_without_device(struct kunit *test)
+{
+	struct rdma_restrack_entry *res = mock_object(test, NULL, RDMA_RESTRACK_PD);
+
+	EXPECT_WARNING(test, rdma_restrack_add(res));
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_NULL(test, res->task);
+}
+
+static void added_twice(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+	u32 id;
+
+	mock_own(test, owner, res);
+	id = res->id;
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	EXPECT_WARNING(test, rdma_restrack_add(res));
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+	rdma_restrack_put(res);
+
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, res->id, id);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_CQ), 1);
+	MOCK_EXPECT_HELD(test, owner, 1);
+
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void new_of_a_tracked_entry(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	EXPECT_WARNING(test, rdma_restrack_new(res, RDMA_RESTRACK_PD));
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+	rdma_restrack_put(res);
+	KUNIT_EXPECT_EQ(test, res->type, RDMA_RESTRACK_CQ);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+}
+
+/* Regression 2: the second del of an entry. It is allowed, so it is silent. */
+static void history_02_deleted_twice(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct rdma_restrack_entry *other = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	rdma_restrack_del(res);
+	rdma_restrack_del(res);
+	rdma_restrack_commit_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	MOCK_EXPECT_HELD(test, owner, 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, other));
+}
+
+/* Not even a type is set. */
+static void deleted_but_never_added(struct kunit *test)
+{
+	struct rdma_restrack_entry *res = kunit_kzalloc(test, sizeof(*res), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, res);
+	rdma_restrack_del(res);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_commit_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+}
+
+static void aborted_but_never_begun(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	EXPECT_WARNING(test, rdma_restrack_abort_del(res));
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+	rdma_restrack_put(res);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+}
+
+static void begun_twice(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_sync(res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	/* del instead of commit_del */
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/* commit_del without begin_del must not leave the entry in the table. */
+static void committed_but_never_begun(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	rdma_restrack_commit_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_CQ), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/*
+ * A reader puts twice. The count saturates with the warning of refcount_t, and
+ * the one who deletes the entry neither hangs nor frees the owner twice.
+ */
+static void put_once_too_often(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	/* this one takes the reference of the entry itself, unnoticed */
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+	/* tracked, so its owner has not been released under it */
+	MOCK_EXPECT_HELD(test, owner, 1);
+
+	EXPECT_REFUSED(test, rdma_restrack_put(res), 0);
+	KUNIT_EXPECT_GT(test, kref_read(&res->kref), U32_MAX / 4);
+	/* whether a count that is saturated warns again is its own business */
+	kunit_warning_suppress(test)
+		rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/* The same, noticed only by the one who deletes. */
+static void del_after_one_put_too_many(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	EXPECT_WARNING(test, rdma_restrack_del(res));
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	MOCK_EXPECT_HELD(test, owner, 0);
+
+	/* and the entry is good for another life */
+	mock_own(test, owner, res);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static struct kunit_case bad_use_cases[] = {
+	KUNIT_CASE(null_entry),
+	KUNIT_CASE(null_parent),
+	KUNIT_CASE(null_root),
+	KUNIT_CASE(null_device),
+	KUNIT_CASE(null_cursor),
+	KUNIT_CASE(type_that_does_not_exist),
+	KUNIT_CASE(add_of_a_type_that_does_not_exist),
+	KUNIT_CASE(object_without_device),
+	KUNIT_CASE(one_call_without_device),
+	KUNIT_CASE(added_twice),
+	KUNIT_CASE(new_of_a_tracked_entry),
+	KUNIT_CASE(history_02_deleted_twice),
+	KUNIT_CASE(deleted_but_never_added),
+	KUNIT_CASE(aborted_but_never_begun),
+	KUNIT_CASE(begun_twice),
+	KUNIT_CASE(committed_but_never_begun),
+	KUNIT_CASE(put_once_too_often),
+	KUNIT_CASE(del_after_one_put_too_many),
+	{}
+};
+
+static struct kunit_suite bad_use_suite = {
+	.name = "restrack_c_bad_use",
+	.test_cases = bad_use_cases,
+};
+kunit_test_suite(bad_use_suite);

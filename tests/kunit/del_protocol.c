@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * begin_del, then commit_del if the object could be destroyed, abort_del if it
+ * could not.
+ */
+
+#include "mock_device.h"
+
+static int count_qps(struct ib_device *dev)
+{
+	return rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL);
+}
+
+static void begun_is_unreachable(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+
+	rdma_restrack_begin_del(&qp->res);
+	KUNIT_EXPECT_FALSE(test, mock_found(dev, &qp->res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(&qp->res), 0);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	rdma_restrack_commit_del(&qp->res);
+	KUNIT_EXPECT_FALSE(test, qp->res.valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(&qp->res), 0);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+}
+
+/*
+ * Regressions 19 and 30: an object whose destruction failed, e.g. as a dump was
+ * reading it, is as it was before.
+ */
+static void history_30_aborted_is_back(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		rdma_restrack_begin_del(&qp->res);
+		rdma_restrack_abort_del(&qp->res);
+		KUNIT_EXPECT_TRUE(test, qp->res.valid);
+		KUNIT_EXPECT_EQ(test, qp->res.id, 3);
+		KUNIT_EXPECT_EQ(test, kref_read(&qp->res.kref), 1);
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
+		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 1);
+		KUNIT_EXPECT_EQ(test, count_qps(dev), 1);
+		KUNIT_EXPECT_STREQ(test, qp->res.kern_name, MOCK_NAME);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(&qp->res), 1);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(&qp->res), 0);
+	}
+	rdma_restrack_del(&qp->res);
+	KUNIT_EXPECT_FALSE(test, qp->res.valid);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+}
+
+/* The hardware may give the number to the next QP before commit_del. */
+static void number_reused_before_commit(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *old = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	struct ib_qp *qp;
+
+	rdma_restrack_begin_del(&old->res);
+	qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	KUNIT_EXPECT_TRUE(test, qp->res.valid);
+	KUNIT_EXPECT_EQ(test, qp->res.id, 3);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 1);
+
+	rdma_restrack_commit_del(&old->res);
+	KUNIT_EXPECT_FALSE(test, old->res.valid);
+	KUNIT_EXPECT_TRUE(test, qp->res.valid);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 1);
+}
+
+static void number_reused_before_abort(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *old = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	struct ib_qp *qp;
+
+	rdma_restrack_begin_del(&old->res);
+	qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	rdma_restrack_abort_del(&old->res);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 2);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 2);
+	rdma_restrack_del(&qp->res);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &old->res));
+	rdma_restrack_del(&old->res);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+}
+
+/* An entry that dies among others of its number hides none of them. */
+static void dying_hides_nobody(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp[3];
+	int i;
+
+	for (i = 0; i < 3; i++)
+		qp[i] = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	for (i = 0; i < 3; i++) {
+		struct rdma_restrack_entry *found;
+
+		rdma_restrack_begin_del(&qp[i]->res);
+		found = rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 3);
+		KUNIT_EXPECT_NOT_ERR_OR_NULL(test, found);
+		KUNIT_EXPECT_PTR_NE(test, found, &qp[i]->res);
+		if (!IS_ERR(found))
+			rdma_restrack_put(found);
+		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 2);
+		rdma_restrack_abort_del(&qp[i]->res);
+	}
+	for (i = 0; i < 3; i++)
+		rdma_restrack_begin_del(&qp[i]->res);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 3)),
+			-ENOENT);
+	for (i = 0; i < 3; i++)
+		rdma_restrack_commit_del(&qp[i]->res);
+}
+
+static void begun_of_several(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 60);
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, 100 + i);
+	for (i = 0; i < crowd->nr; i += 3)
+		rdma_restrack_begin_del(&crowd->qp[i].res);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 40);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 40);
+	for (i = 0; i < crowd->nr; i += 3)
+		if (i % 2)
+			rdma_restrack_abort_del(&crowd->qp[i].res);
+		else
+			rdma_restrack_commit_del(&crowd->qp[i].res);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 50);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 50);
+	for (i = 0; i < crowd->nr; i++)
+		KUNIT_EXPECT_EQ(test, mock_found(dev, &crowd->qp[i].res),
+				!(i % 3 == 0 && i % 2 == 0));
+}
+
+/* A half-built object that is dropped: these do nothing. */
+static void never_added(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 3);
+
+	rdma_restrack_new(&qp->res, RDMA_RESTRACK_QP);
+	rdma_restrack_set_name(&qp->res, MOCK_NAME);
+	rdma_restrack_begin_del(&qp->res);
+	rdma_restrack_abort_del(&qp->res);
+	KUNIT_EXPECT_FALSE(test, qp->res.valid);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	rdma_restrack_begin_del(&qp->res);
+	rdma_restrack_commit_del(&qp->res);
+	KUNIT_EXPECT_FALSE(test, qp->res.valid);
+	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+}
+
+static struct kunit_case del_protocol_cases[] = {
+	KUNIT_CASE(begun_is_unreachable),
+	KUNIT_CASE(history_30_aborted_is_back),
+	KUNIT_CASE(number_reused_before_commit),
+	KUNIT_CASE(number_reused_before_abort),
+	KUNIT_CASE(dying_hides_nobody),
+	KUNIT_CASE(begun_of_several),
+	KUNIT_CASE(never_added),
+	{}
+};
+
+static struct kunit_suite del_protocol_suite = {
+	.name = "restrack_c_del_protocol",
+	.test_cases = del_protocol_cases,
+};
+kunit_test_suite(del_protocol_suite);

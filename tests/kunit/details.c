@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Queue pairs of driver-specific types: tracked like any other, shown to those
+ * who ask for driver details.
+ */
+
+#include "mock_device.h"
+
+/* Regression 3: driver QP types were not counted at all. */
+static void history_03_counted_when_asked_for(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_root *root = &dev->res;
+	struct ib_qp *rc = mock_tracked_qp(test, dev, IB_QPT_RC, 1000);
+	struct ib_qp *drv = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 1001);
+	struct ib_qp *rsv = mock_tracked_qp(test, dev, IB_QPT_RESERVED10, 1002);
+
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, false), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 3);
+	rdma_restrack_del(&drv->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 2);
+	rdma_restrack_del(&rc->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 1);
+	rdma_restrack_del(&rsv->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 0);
+}
+
+static void boundary_of_driver_types(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+
+	mock_tracked_qp(test, dev, IB_QPT_XRC_TGT, 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+	mock_tracked_qp(test, dev, IB_QPT_DRIVER, 2);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+}
+
+static void visited_when_asked_for(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 100);
+	struct rdma_restrack_entry *res;
+	bool details;
+	u64 cursor;
+	int i;
+
+	for (i = 0; i < crowd->nr; i++) {
+		if (i % 3 == 0)
+			crowd->qp[i].qp_type = IB_QPT_DRIVER;
+		mock_crowd_add(crowd, i, i);
+	}
+	for (details = false; ; details = true) {
+		memset(crowd->seen, 0, crowd->nr);
+		rdma_restrack_for_each(res, &dev->res, RDMA_RESTRACK_QP, cursor, details) {
+			i = mock_crowd_index(crowd, res);
+			if (i >= 0)
+				crowd->seen[i]++;
+			else
+				KUNIT_FAIL(test, "a stranger");
+		}
+		for (i = 0; i < crowd->nr; i++)
+			KUNIT_EXPECT_EQ(test, crowd->seen[i], details || i % 3 != 0);
+		if (details)
+			break;
+	}
+}
+
+/* Who knows the number gets it, as with the tracker of the kernel. */
+static void found_by_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 9);
+
+	KUNIT_EXPECT_EQ(test, qp->res.id, 9);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
+}
+
+static void counted_again_after_abort(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_root *root = &dev->res;
+	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 9);
+
+	rdma_restrack_begin_del(&qp->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 0);
+	rdma_restrack_abort_del(&qp->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
+	rdma_restrack_begin_del(&qp->res);
+	rdma_restrack_commit_del(&qp->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
+							  NULL, true), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
+}
+
+/* The type of a QP is looked at when it is added, and of no other object. */
+static void only_queue_pairs_have_details(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	int i;
+
+	for (i = 0; i < MOCK_TYPES; i++) {
+		mock_tracked(test, dev, i);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 1);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, i, NULL,
+								  true), 1);
+	}
+}
+
+static struct kunit_case details_cases[] = {
+	KUNIT_CASE(history_03_counted_when_asked_for),
+	KUNIT_CASE(boundary_of_driver_types),
+	KUNIT_CASE(visited_when_asked_for),
+	KUNIT_CASE(found_by_number),
+	KUNIT_CASE(counted_again_after_abort),
+	KUNIT_CASE(only_queue_pairs_have_details),
+	{}
+};
+
+static struct kunit_suite details_suite = {
+	.name = "restrack_c_details",
+	.test_cases = details_cases,
+};
+kunit_test_suite(details_suite);

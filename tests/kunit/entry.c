@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The life of one entry, in both styles of calling, and its references.
+ */
+
+#include "mock_device.h"
+#include "mock_owner.h"
+
+static void one_call_style(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
+
+	res->kern_name = MOCK_NAME;
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+	KUNIT_EXPECT_FALSE(test, completion_done(&res->comp));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 1);
+
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 0);
+}
+
+static void step_style(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = &mock_pd(test, dev)->res;
+
+	res->type = RDMA_RESTRACK_MAX;
+	rdma_restrack_new(res, RDMA_RESTRACK_PD);
+	KUNIT_EXPECT_EQ(test, res->type, RDMA_RESTRACK_PD);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 0);
+
+	rdma_restrack_set_name(res, MOCK_NAME);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+/* One entry may live several lives, as a CM_ID that is bound again does. */
+static void added_again_after_del(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CM_ID);
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		rdma_restrack_new(res, RDMA_RESTRACK_CM_ID);
+		rdma_restrack_set_name(res, MOCK_NAME);
+		rdma_restrack_add(res);
+		KUNIT_EXPECT_TRUE(test, res->valid);
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+		rdma_restrack_del(res);
+		KUNIT_EXPECT_FALSE(test, res->valid);
+		KUNIT_EXPECT_FALSE(test, mock_found(dev, res));
+	}
+}
+
+/* In one call, too: the owner of the life before is not that of the next. */
+static void one_call_again_after_del(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *first = mock_owner(test);
+	struct mock_owner *second = mock_owner(test);
+
+	mock_run(test, first, mock_add, res);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, first->task);
+	rdma_restrack_del(res);
+	mock_run(test, second, mock_add, res);
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, second->task);
+	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
+	MOCK_EXPECT_HELD(test, first, 0);
+	MOCK_EXPECT_HELD(test, second, 1);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, second, 0);
+}
+
+static void get_and_put(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 3);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 0);
+}
+
+/* The last reference says so, which is how a half-built object is dropped. */
+static void last_put_returns_one(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	rdma_restrack_set_name(res, MOCK_NAME);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	KUNIT_EXPECT_TRUE(test, completion_done(&res->comp));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+static void lookup_takes_a_reference(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_SRQ);
+	struct rdma_restrack_entry *found;
+
+	found = rdma_restrack_get_byid(dev, RDMA_RESTRACK_SRQ, res->id);
+	KUNIT_EXPECT_PTR_EQ(test, found, res);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+	if (found == res)
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(found), 0);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+}
+
+static void lookup_of_a_missing_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_SRQ);
+
+	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_SRQ,
+							     res->id + 1)), -ENOENT);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_SRQ,
+							     U32_MAX)), -ENOENT);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+}
+
+static void untracked_is_invisible(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 77);
+	struct rdma_restrack_entry *res = &qp->res;
+
+	rdma_restrack_new(res, RDMA_RESTRACK_QP);
+	rdma_restrack_set_name(res, MOCK_NAME);
+	KUNIT_EXPECT_TRUE(test, rdma_restrack_is_tracked(res));
+	rdma_restrack_no_track(res);
+	KUNIT_EXPECT_FALSE(test, rdma_restrack_is_tracked(res));
+	rdma_restrack_add(res);
+
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP,
+							  NULL, true), 0);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 77)),
+			-ENOENT);
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+static void untracked_has_references(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+	struct mock_call *call;
+
+	rdma_restrack_new(res, RDMA_RESTRACK_QP);
+	mock_run(test, owner, mock_set_name, res);
+	rdma_restrack_no_track(res);
+	rdma_restrack_add(res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+
+	rdma_restrack_begin_del(res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+	rdma_restrack_abort_del(res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+
+	call = mock_start(test, owner, mock_del, res);
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	rdma_restrack_put(res);
+	mock_finish(test, call);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void untracked_in_two_steps(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+
+	rdma_restrack_no_track(res);
+	mock_own(test, owner, res);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_commit_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static struct kunit_case entry_cases[] = {
+	KUNIT_CASE(one_call_style),
+	KUNIT_CASE(step_style),
+	KUNIT_CASE(added_again_after_del),
+	KUNIT_CASE(one_call_again_after_del),
+	KUNIT_CASE(get_and_put),
+	KUNIT_CASE(last_put_returns_one),
+	KUNIT_CASE(lookup_takes_a_reference),
+	KUNIT_CASE(lookup_of_a_missing_number),
+	KUNIT_CASE(untracked_is_invisible),
+	KUNIT_CASE(untracked_has_references),
+	KUNIT_CASE(untracked_in_two_steps),
+	{}
+};
+
+static struct kunit_suite entry_suite = {
+	.name = "restrack_c_entry",
+	.test_cases = entry_cases,
+};
+kunit_test_suite(entry_suite);

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The numbers of objects: those that the hardware gives and those that the
+ * tracker chooses.
+ */
+
+#include "mock_device.h"
+
+static void qp_has_its_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	static const u32 numbers[] = { 2, 17, 0xff, 0x100, 0xffff, 0xffffff };
+	struct ib_qp *qp;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(numbers); i++) {
+		qp = mock_tracked_qp(test, dev, IB_QPT_RC, numbers[i]);
+		KUNIT_EXPECT_EQ(test, qp->res.id, numbers[i]);
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
+	}
+}
+
+/* Each port has a QP0 and a QP1 of its own. */
+static void special_qps_carry_their_port(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *found;
+	struct ib_qp *qp[2][3];
+	u32 port;
+
+	for (port = 1; port <= 2; port++) {
+		static const enum ib_qp_type types[] = { IB_QPT_SMI, IB_QPT_GSI, IB_QPT_UD };
+		int i;
+
+		for (i = 0; i < 3; i++) {
+			struct ib_qp *q = mock_qp(test, dev, types[i], i);
+
+			q->port = port;
+			rdma_restrack_new(&q->res, RDMA_RESTRACK_QP);
+			rdma_restrack_set_name(&q->res, MOCK_NAME);
+			rdma_restrack_add(&q->res);
+			qp[port - 1][i] = q;
+		}
+	}
+	for (port = 1; port <= 2; port++) {
+		KUNIT_EXPECT_EQ(test, qp[port - 1][0]->res.id, port << 24);
+		KUNIT_EXPECT_EQ(test, qp[port - 1][1]->res.id, port << 24 | 1);
+		/* only those two */
+		KUNIT_EXPECT_EQ(test, qp[port - 1][2]->res.id, 2);
+	}
+	found = rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 2 << 24 | 1);
+	KUNIT_EXPECT_PTR_EQ(test, found, &qp[1][1]->res);
+	if (!IS_ERR(found))
+		rdma_restrack_put(found);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 6);
+}
+
+static void counter_has_its_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_COUNTER);
+	struct rdma_counter *counter = container_of(res, struct rdma_counter, res);
+
+	KUNIT_EXPECT_EQ(test, res->id, counter->id);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+}
+
+static void chosen_numbers_differ(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res[100];
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(res); i++) {
+		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_PD);
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res[i]));
+		for (j = 0; j < i; j++)
+			KUNIT_EXPECT_NE(test, res[i]->id, res[j]->id);
+	}
+}
+
+/* A number just given back is not the next one, lest users mix up two objects. */
+static void chosen_numbers_are_not_reused_at_once(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	u32 last = U32_MAX;
+	int i;
+
+	for (i = 0; i < 10; i++) {
+		rdma_restrack_new(res, RDMA_RESTRACK_CQ);
+		rdma_restrack_set_name(res, MOCK_NAME);
+		rdma_restrack_add(res);
+		KUNIT_EXPECT_NE(test, res->id, last);
+		last = res->id;
+		rdma_restrack_del(res);
+	}
+}
+
+static void types_count_their_own_numbers(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *pd = mock_tracked(test, dev, RDMA_RESTRACK_PD);
+	struct rdma_restrack_entry *cq = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+	struct rdma_restrack_entry *mr = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+
+	KUNIT_EXPECT_EQ(test, pd->id, cq->id);
+	KUNIT_EXPECT_EQ(test, pd->id, mr->id);
+}
+
+/*
+ * Regression 15: when the numbers were used up the search began anew, and the
+ * object that met the end was dropped.
+ *
+ * Sets a private member, as a test that really adds 2^32 objects takes too long.
+ */
+static void history_15_numbers_wrap(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res[5];
+	int i, j;
+
+	dev->res.table[RDMA_RESTRACK_MR].next_id = U32_MAX - 1;
+	for (i = 0; i < ARRAY_SIZE(res); i++)
+		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL),
+			ARRAY_SIZE(res));
+	KUNIT_EXPECT_EQ(test, res[0]->id, U32_MAX - 1);
+	KUNIT_EXPECT_EQ(test, res[1]->id, U32_MAX);
+	KUNIT_EXPECT_LT(test, res[2]->id, 100);
+	for (i = 0; i < ARRAY_SIZE(res); i++) {
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res[i]));
+		for (j = 0; j < i; j++)
+			KUNIT_EXPECT_NE(test, res[i]->id, res[j]->id);
+	}
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), ARRAY_SIZE(res));
+}
+
+static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *old[8], *res[8];
+	int i, j;
+
+	for (i = 0; i < ARRAY_SIZE(old); i++)
+		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	/* leave a hole */
+	rdma_restrack_del(old[3]);
+	dev->res.table[RDMA_RESTRACK_MR].next_id = U32_MAX;
+	for (i = 0; i < ARRAY_SIZE(res); i++)
+		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+
+	for (i = 0; i < ARRAY_SIZE(res); i++) {
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res[i]));
+		for (j = 0; j < ARRAY_SIZE(old); j++)
+			if (j != 3)
+				KUNIT_EXPECT_NE(test, res[i]->id, old[j]->id);
+		for (j = 0; j < i; j++)
+			KUNIT_EXPECT_NE(test, res[i]->id, res[j]->id);
+	}
+	for (j = 0; j < ARRAY_SIZE(old); j++)
+		KUNIT_EXPECT_EQ(test, mock_found(dev, old[j]), j != 3);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 15);
+}
+
+/* Regression 29: of two objects with one number the second was not tracked. */
+static void history_29_two_objects_with_one_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *a = mock_tracked_qp(test, dev, IB_QPT_RC, 42);
+	struct ib_qp *b = mock_tracked_qp(test, dev, IB_QPT_RAW_PACKET, 42);
+
+	KUNIT_EXPECT_TRUE(test, b->res.valid);
+	KUNIT_EXPECT_EQ(test, a->res.id, 42);
+	KUNIT_EXPECT_EQ(test, b->res.id, 42);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 2);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 2);
+
+	rdma_restrack_del(&a->res);
+	KUNIT_EXPECT_FALSE(test, a->res.valid);
+	KUNIT_EXPECT_TRUE(test, b->res.valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &b->res));
+	rdma_restrack_del(&b->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 42)),
+			-ENOENT);
+}
+
+static void second_of_two_goes_first(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *a = mock_tracked_qp(test, dev, IB_QPT_RC, 42);
+	struct ib_qp *b = mock_tracked_qp(test, dev, IB_QPT_RC, 42);
+
+	rdma_restrack_del(&b->res);
+	KUNIT_EXPECT_TRUE(test, a->res.valid);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &a->res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+}
+
+static void two_counters_with_one_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *a = mock_tracked(test, dev, RDMA_RESTRACK_COUNTER);
+	struct rdma_restrack_entry *b = mock_object(test, dev, RDMA_RESTRACK_COUNTER);
+
+	container_of(b, struct rdma_counter, res)->id = a->id;
+	b->kern_name = MOCK_NAME;
+	rdma_restrack_add(b);
+	KUNIT_EXPECT_TRUE(test, b->valid);
+	KUNIT_EXPECT_EQ(test, b->id, a->id);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_COUNTER, NULL), 2);
+	rdma_restrack_del(a);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, b));
+}
+
+/* A crowd with one number, removed from the middle outwards. */
+static void many_objects_with_one_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 32);
+	int i, left = crowd->nr;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, 7);
+	for (i = 0; i < crowd->nr; i++) {
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL),
+				left);
+		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), left);
+		rdma_restrack_del(&crowd->qp[(i * 13 + 16) % crowd->nr].res);
+		left--;
+	}
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+}
+
+static struct kunit_case ids_cases[] = {
+	KUNIT_CASE(qp_has_its_number),
+	KUNIT_CASE(special_qps_carry_their_port),
+	KUNIT_CASE(counter_has_its_number),
+	KUNIT_CASE(chosen_numbers_differ),
+	KUNIT_CASE(chosen_numbers_are_not_reused_at_once),
+	KUNIT_CASE(types_count_their_own_numbers),
+	KUNIT_CASE(history_15_numbers_wrap),
+	KUNIT_CASE(used_numbers_are_skipped_after_the_wrap),
+	KUNIT_CASE(history_29_two_objects_with_one_number),
+	KUNIT_CASE(second_of_two_goes_first),
+	KUNIT_CASE(two_counters_with_one_number),
+	KUNIT_CASE(many_objects_with_one_number),
+	{}
+};
+
+static struct kunit_suite ids_suite = {
+	.name = "restrack_c_ids",
+	.test_cases = ids_cases,
+};
+kunit_test_suite(ids_suite);

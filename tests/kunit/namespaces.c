@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * What a PID namespace may see: the objects of processes that have a PID in it.
+ *
+ * The processes are real ones: unshare(1) starts them in namespaces of their
+ * own, one inside the other.
+ */
+
+#include <linux/pid_namespace.h>
+#include <linux/sched/signal.h>
+#include <linux/umh.h>
+#include "mock_device.h"
+#include "mock_owner.h"
+
+/* A process in a PID namespace of its own, that sleeps until it is killed. */
+struct resident {
+	struct task_struct *task;
+	struct pid_namespace *ns;
+};
+
+/* unshare(1) and those that it started; the innermost is the last. */
+struct colony {
+	struct task_struct *unshare;
+	struct resident resident[2];
+};
+
+/* Runs in the new process before it becomes unshare(1). */
+static int note_process(struct subprocess_info *info, struct cred *new)
+{
+	struct colony *colony = info->data;
+
+	colony->unshare = get_task_struct(current);
+	return 0;
+}
+
+/* The child of a process that is in another PID namespace than its parent. */
+static struct task_struct *child_in_new_namespace(struct task_struct *parent)
+{
+	struct task_struct *p, *found = NULL;
+
+	rcu_read_lock();
+	for_each_process(p) {
+		if (rcu_dereference(p->real_parent) == parent && pid_alive(p) &&
+		    task_active_pid_ns(p) != task_active_pid_ns(parent)) {
+			found = get_task_struct(p);
+			break;
+		}
+	}
+	rcu_read_unlock();
+	return found;
+}
+
+static void disband(void *data)
+{
+	struct colony *colony = data;
+	int i;
+
+	for (i = ARRAY_SIZE(colony->resident) - 1; i >= 0; i--)
+		if (colony->resident[i].task) {
+			send_sig(SIGKILL, colony->resident[i].task, 1);
+			put_pid_ns(colony->resident[i].ns);
+			put_task_struct(colony->resident[i].task);
+		}
+	if (colony->unshare) {
+		send_sig(SIGKILL, colony->unshare, 1);
+		put_task_struct(colony->unshare);
+	}
+}
+
+/*
+ * Two nested namespaces with a process in each, the outer one in the initial
+ * namespace.
+ */
+static struct colony *found_colony(struct kunit *test)
+{
+	static char *argv[] = {
+		"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
+		"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
+		"/usr/bin/sleep", "600", NULL
+	};
+	static char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	struct colony *colony = kunit_kzalloc(test, sizeof(*colony), GFP_KERNEL);
+	struct subprocess_info *info;
+	struct task_struct *parent;
+	int i, ret;
+
+	KUNIT_ASSERT_NOT_NULL(test, colony);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, disband, colony));
+	info = call_usermodehelper_setup(argv[0], argv, envp, GFP_KERNEL, note_process,
+					 NULL, colony);
+	KUNIT_ASSERT_NOT_NULL(test, info);
+	ret = call_usermodehelper_exec(info, UMH_WAIT_EXEC);
+	if (ret)
+		kunit_skip(test, "cannot run %s: %d", argv[0], ret);
+
+	parent = colony->unshare;
+	for (i = 0; i < ARRAY_SIZE(colony->resident); i++) {
+		struct resident *r = &colony->resident[i];
+
+		KUNIT_ASSERT_TRUE(test, mock_await((r->task = child_in_new_namespace(parent))));
+		r->ns = get_pid_ns(task_active_pid_ns(r->task));
+		parent = r->task;
+	}
+	KUNIT_ASSERT_EQ(test, colony->resident[0].ns->level, 1);
+	KUNIT_ASSERT_EQ(test, colony->resident[1].ns->level, 2);
+	return colony;
+}
+
+/* Tracks an object of a process that is not the current one. */
+static struct rdma_restrack_entry *object_of(struct kunit *test, struct ib_device *dev,
+					     enum rdma_restrack_type type,
+					     struct task_struct *task)
+{
+	struct rdma_restrack_entry *res = mock_object(test, dev, type);
+	/* as if that process had made it */
+	struct rdma_restrack_entry parent = { .task = task, .user = true };
+
+	rdma_restrack_new(res, type);
+	rdma_restrack_parent_name(res, &parent);
+	rdma_restrack_add(res);
+	KUNIT_ASSERT_PTR_EQ(test, res->task, task);
+	return res;
+}
+
+static int count(struct ib_device *dev, struct pid_namespace *ns)
+{
+	return rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, ns);
+}
+
+static void initial_namespace_sees_all(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_owner *owner = mock_owner(test);
+	struct rdma_restrack_entry *res;
+
+	mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	mock_own(test, owner, res);
+	KUNIT_EXPECT_EQ(test, count(dev, NULL), 2);
+	KUNIT_EXPECT_EQ(test, count(dev, &init_pid_ns), 2);
+}
+
+/* Regression 4: seen is who has a PID there, wherever he was born. */
+static void history_04_nested_namespaces(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct colony *colony = found_colony(test);
+	struct resident *outer = &colony->resident[0];
+	struct resident *inner = &colony->resident[1];
+	struct mock_owner *owner = mock_owner(test);
+	struct rdma_restrack_entry *res;
+
+	/* one of the kernel, two of a process outside, three, and four */
+	mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	mock_own(test, owner, res);
+	object_of(test, dev, RDMA_RESTRACK_MR, colony->unshare);
+	object_of(test, dev, RDMA_RESTRACK_MR, outer->task);
+	object_of(test, dev, RDMA_RESTRACK_MR, outer->task);
+	object_of(test, dev, RDMA_RESTRACK_MR, outer->task);
+	object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+	object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+	object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+	res = object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+
+	KUNIT_EXPECT_EQ(test, count(dev, NULL), 10);
+	KUNIT_EXPECT_EQ(test, count(dev, outer->ns), 7);
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 4);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, inner->ns), 0);
+
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_EQ(test, count(dev, NULL), 9);
+	KUNIT_EXPECT_EQ(test, count(dev, outer->ns), 6);
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 3);
+}
+
+static void dying_is_seen_nowhere(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct colony *colony = found_colony(test);
+	struct resident *inner = &colony->resident[1];
+	struct rdma_restrack_entry *res;
+
+	object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+	res = object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+	rdma_restrack_begin_del(res);
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 1);
+	rdma_restrack_abort_del(res);
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 2);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_commit_del(res);
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 1);
+}
+
+static void details_in_a_namespace(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct colony *colony = found_colony(test);
+	struct resident *outer = &colony->resident[0];
+	struct rdma_restrack_entry parent = { .task = outer->task, .user = true };
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_DRIVER, 1);
+
+	object_of(test, dev, RDMA_RESTRACK_QP, outer->task);
+	rdma_restrack_new(&qp->res, RDMA_RESTRACK_QP);
+	rdma_restrack_parent_name(&qp->res, &parent);
+	rdma_restrack_add(&qp->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, outer->ns), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP,
+							  outer->ns, false), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP,
+							  outer->ns, true), 2);
+}
+
+/* The objects of a dead process are still there, but it has no PID any more. */
+static void process_is_gone(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct colony *colony = found_colony(test);
+	struct resident *outer = &colony->resident[0];
+	struct resident *inner = &colony->resident[1];
+	struct rdma_restrack_entry *res;
+
+	res = object_of(test, dev, RDMA_RESTRACK_MR, inner->task);
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 1);
+	send_sig(SIGKILL, inner->task, 1);
+	KUNIT_EXPECT_TRUE(test, mock_await(!pid_alive(inner->task)));
+	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 0);
+	KUNIT_EXPECT_EQ(test, count(dev, outer->ns), 0);
+	KUNIT_EXPECT_EQ(test, count(dev, NULL), 1);
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_EQ(test, count(dev, NULL), 0);
+}
+
+static struct kunit_case namespaces_cases[] = {
+	KUNIT_CASE(initial_namespace_sees_all),
+	KUNIT_CASE(history_04_nested_namespaces),
+	KUNIT_CASE(dying_is_seen_nowhere),
+	KUNIT_CASE(details_in_a_namespace),
+	KUNIT_CASE(process_is_gone),
+	{}
+};
+
+static struct kunit_suite namespaces_suite = {
+	.name = "restrack_c_namespaces",
+	.test_cases = namespaces_cases,
+};
+kunit_test_suite(namespaces_suite);

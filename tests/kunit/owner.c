@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Who owns an object, and that the tracker gives back every reference to an
+ * owner that it takes, exactly once, on each way an entry can end.
+ */
+
+#include "mock_device.h"
+#include "mock_owner.h"
+
+static void kernel_name(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_PD);
+	rdma_restrack_set_name(res, MOCK_NAME);
+	KUNIT_EXPECT_STREQ(test, res->kern_name, MOCK_NAME);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_STREQ(test, res->kern_name, MOCK_NAME);
+	KUNIT_EXPECT_NULL(test, res->task);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
+}
+
+static void current_process(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
+	struct mock_owner *owner = mock_owner(test);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_PD);
+	mock_run(test, owner, mock_set_name, res);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
+	MOCK_EXPECT_HELD(test, owner, 1);
+
+	/* whoever adds it: it has an owner already */
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	MOCK_EXPECT_HELD(test, owner, 1);
+
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_NULL(test, res->task);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void one_call_takes_kernel_name(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	res->kern_name = MOCK_NAME;
+	mock_run(test, owner, mock_add, res);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
+	KUNIT_EXPECT_NULL(test, res->task);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void one_call_takes_current_process(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_run(test, owner, mock_add, res);
+	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void qp_inherits_kernel_name_of_pd(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_pd *pd = mock_pd(test, dev);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 5);
+	struct mock_owner *owner = mock_owner(test);
+
+	pd->res.kern_name = "mock_parent";
+	rdma_restrack_add(&pd->res);
+	qp->pd = pd;
+	mock_run(test, owner, mock_add, &qp->res);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(&qp->res));
+	KUNIT_EXPECT_STREQ(test, qp->res.kern_name, "mock_parent");
+	KUNIT_EXPECT_NULL(test, qp->res.task);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void qp_keeps_its_own_name(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_pd *pd = mock_pd(test, dev);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 5);
+
+	pd->res.kern_name = "mock_parent";
+	rdma_restrack_add(&pd->res);
+	qp->pd = pd;
+	qp->res.kern_name = MOCK_NAME;
+	rdma_restrack_add(&qp->res);
+	KUNIT_EXPECT_STREQ(test, qp->res.kern_name, MOCK_NAME);
+}
+
+static void qp_of_a_users_pd(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_pd *pd = mock_pd(test, dev);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 5);
+	struct mock_owner *pd_owner = mock_owner(test);
+	struct mock_owner *qp_owner = mock_owner(test);
+
+	mock_run(test, pd_owner, mock_add, &pd->res);
+	qp->pd = pd;
+	mock_run(test, qp_owner, mock_add, &qp->res);
+	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(&qp->res));
+	KUNIT_EXPECT_PTR_EQ(test, qp->res.task, qp_owner->task);
+	MOCK_EXPECT_HELD(test, pd_owner, 1);
+	MOCK_EXPECT_HELD(test, qp_owner, 1);
+
+	rdma_restrack_del(&qp->res);
+	rdma_restrack_del(&pd->res);
+	MOCK_EXPECT_HELD(test, pd_owner, 0);
+	MOCK_EXPECT_HELD(test, qp_owner, 0);
+}
+
+/* The target QP of an XRC domain has no PD. */
+static void qp_without_pd(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_XRC_TGT, 5);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_run(test, owner, mock_add, &qp->res);
+	KUNIT_EXPECT_TRUE(test, qp->res.valid);
+	KUNIT_EXPECT_PTR_EQ(test, qp->res.task, owner->task);
+	rdma_restrack_del(&qp->res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void parent_is_kernel(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *parent = mock_tracked(test, dev, RDMA_RESTRACK_PD);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	rdma_restrack_parent_name(res, parent);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
+	KUNIT_EXPECT_STREQ(test, res->kern_name, MOCK_NAME);
+	KUNIT_EXPECT_NULL(test, res->task);
+}
+
+static void parent_is_a_process(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *parent = mock_object(test, dev, RDMA_RESTRACK_PD);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, parent);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	rdma_restrack_parent_name(res, parent);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	MOCK_EXPECT_HELD(test, owner, 2);
+
+	rdma_restrack_del(parent);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/* Another owner replaces the one before, whose reference goes back. */
+static void owner_replaced(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *parent = mock_object(test, dev, RDMA_RESTRACK_PD);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CM_ID);
+	struct mock_owner *first = mock_owner(test);
+	struct mock_owner *second = mock_owner(test);
+	struct mock_owner *third = mock_owner(test);
+
+	mock_own(test, third, parent);
+	rdma_restrack_new(res, RDMA_RESTRACK_CM_ID);
+	mock_run(test, first, mock_set_name, res);
+	mock_run(test, first, mock_set_name, res);
+	MOCK_EXPECT_HELD(test, first, 1);
+	mock_run(test, second, mock_set_name, res);
+	MOCK_EXPECT_HELD(test, first, 0);
+	MOCK_EXPECT_HELD(test, second, 1);
+	rdma_restrack_parent_name(res, parent);
+	MOCK_EXPECT_HELD(test, second, 0);
+	MOCK_EXPECT_HELD(test, third, 2);
+	rdma_restrack_add(res);
+	rdma_restrack_del(res);
+	rdma_restrack_del(parent);
+	MOCK_EXPECT_HELD(test, third, 0);
+}
+
+static void released_by_put_before_add(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_QP);
+	mock_run(test, owner, mock_set_name, res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	KUNIT_EXPECT_NULL(test, res->task);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void released_by_del_without_add(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+
+	rdma_restrack_new(res, RDMA_RESTRACK_QP);
+	mock_run(test, owner, mock_set_name, res);
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_NULL(test, res->task);
+	MOCK_EXPECT_HELD(test, owner, 0);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void released_by_commit_del(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	rdma_restrack_begin_del(res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	rdma_restrack_commit_del(res);
+	KUNIT_EXPECT_NULL(test, res->task);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void kept_by_abort_del(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_abort_del(res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void kept_by_sync(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	rdma_restrack_sync(res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/* References to an entry are not references to its owner. */
+static void not_counted_by_readers(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+	int i;
+
+	mock_own(test, owner, res);
+	for (i = 0; i < 100; i++) {
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 1);
+	}
+	MOCK_EXPECT_HELD(test, owner, 1);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/* Created and destroyed in a loop; an MR once leaked one reference each time. */
+static void nothing_leaks_in_a_loop(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		mock_own(test, owner, res);
+		mock_run(test, owner, mock_del, res);
+	}
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static struct kunit_case owner_cases[] = {
+	KUNIT_CASE(kernel_name),
+	KUNIT_CASE(current_process),
+	KUNIT_CASE(one_call_takes_kernel_name),
+	KUNIT_CASE(one_call_takes_current_process),
+	KUNIT_CASE(qp_inherits_kernel_name_of_pd),
+	KUNIT_CASE(qp_keeps_its_own_name),
+	KUNIT_CASE(qp_of_a_users_pd),
+	KUNIT_CASE(qp_without_pd),
+	KUNIT_CASE(parent_is_kernel),
+	KUNIT_CASE(parent_is_a_process),
+	KUNIT_CASE(owner_replaced),
+	KUNIT_CASE(released_by_put_before_add),
+	KUNIT_CASE(released_by_del_without_add),
+	KUNIT_CASE(released_by_commit_del),
+	KUNIT_CASE(kept_by_abort_del),
+	KUNIT_CASE(kept_by_sync),
+	KUNIT_CASE(not_counted_by_readers),
+	KUNIT_CASE(nothing_leaks_in_a_loop),
+	{}
+};
+
+static struct kunit_suite owner_suite = {
+	.name = "restrack_c_owner",
+	.test_cases = owner_cases,
+};
+kunit_test_suite(owner_suite);

@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Readers against the one who takes an object away: he waits for all of them,
+ * and none comes in once he began.
+ */
+
+#include "mock_device.h"
+#include "mock_owner.h"
+
+struct way_param {
+	const char *name;
+	void (*fn)(void *data);
+};
+
+static const struct way_param way_params[] = {
+	{ "del", mock_del },
+	{ "begin_del", mock_begin_del },
+	{ "sync", mock_sync },
+};
+
+static void way_describe(const struct way_param *param, char *desc)
+{
+	strscpy(desc, param->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(way, way_params, way_describe);
+
+/* The end of a test for each of the ways. */
+static void take_away(struct rdma_restrack_entry *res, const struct way_param *way)
+{
+	if (way->fn == mock_begin_del)
+		rdma_restrack_commit_del(res);
+	else if (way->fn == mock_sync)
+		rdma_restrack_del(res);
+}
+
+static void waits_for_a_reader(struct kunit *test)
+{
+	const struct way_param *way = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct rdma_restrack_entry *reader;
+	struct mock_call *call;
+
+	reader = rdma_restrack_get_byid(dev, RDMA_RESTRACK_MR, res->id);
+	KUNIT_ASSERT_PTR_EQ(test, reader, res);
+
+	call = mock_start(test, destroyer, way->fn, res);
+	/* it is under way when nobody finds the entry any more */
+	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+
+	rdma_restrack_put(reader);
+	mock_finish(test, call);
+	take_away(res, way);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+static void waits_for_the_last_reader(struct kunit *test)
+{
+	const struct way_param *way = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct mock_call *call;
+	int i, readers = 0;
+
+	for (i = 0; i < 5; i++)
+		readers += rdma_restrack_get(res);
+	KUNIT_EXPECT_EQ(test, readers, 5);
+	call = mock_start(test, destroyer, way->fn, res);
+	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
+	while (readers-- > 1)
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	mock_finish(test, call);
+	take_away(res, way);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+/* A reader may pass its entry on to another one while the destroyer waits. */
+static void reader_may_take_another_reference(struct kunit *test)
+{
+	const struct way_param *way = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct mock_call *call;
+
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	call = mock_start(test, destroyer, way->fn, res);
+	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
+	if (rdma_restrack_get(res)) {
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+		KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	} else {
+		KUNIT_FAIL(test, "a reader's entry died under it");
+	}
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	mock_finish(test, call);
+	take_away(res, way);
+}
+
+static void returns_at_once_without_readers(struct kunit *test)
+{
+	const struct way_param *way = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+
+	mock_run(test, destroyer, way->fn, res);
+	take_away(res, way);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+/* Neither a lookup nor a walk nor a count meets an entry that is going away. */
+static void nobody_comes_in_meanwhile(struct kunit *test)
+{
+	const struct way_param *way = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct rdma_restrack_entry *other = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct mock_call *call;
+
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	call = mock_start(test, destroyer, way->fn, res);
+	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 1);
+	/* and its neighbours are not held up by the wait */
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, other));
+	rdma_restrack_del(other);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
+	rdma_restrack_put(res);
+	mock_finish(test, call);
+	take_away(res, way);
+}
+
+static void synced_entry_is_back(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	u32 id = res->id;
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		rdma_restrack_sync(res);
+		KUNIT_EXPECT_TRUE(test, res->valid);
+		KUNIT_EXPECT_EQ(test, res->id, id);
+		KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR,
+							  NULL), 1);
+	}
+}
+
+struct crowd_of_readers {
+	struct ib_device *dev;
+	u32 id;
+	/* in the reader's own view: true between a get and its put */
+	atomic_t inside;
+	/* set when the object must not be there any more */
+	bool gone;
+	bool stop;
+	/* handed back, as an assertion in another thread does not count */
+	int entered;
+	int too_late;
+};
+
+static void read_without_end(void *data)
+{
+	struct crowd_of_readers *c = data;
+	struct rdma_restrack_entry *res;
+
+	while (!READ_ONCE(c->stop)) {
+		res = rdma_restrack_get_byid(c->dev, RDMA_RESTRACK_MR, c->id);
+		if (!IS_ERR(res)) {
+			atomic_inc(&c->inside);
+			if (READ_ONCE(c->gone))
+				c->too_late++;
+			c->entered++;
+			atomic_dec(&c->inside);
+			rdma_restrack_put(res);
+		}
+		cond_resched();
+	}
+}
+
+/*
+ * Threads look the object up as fast as they can while it comes and goes: after
+ * each del nobody is inside, and nobody gets in.
+ */
+static void hammered_by_readers(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct crowd_of_readers *c[3];
+	struct mock_call *call[3];
+	int i, round, inside = 0;
+
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		c[i] = kunit_kzalloc(test, sizeof(*c[i]), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, c[i]);
+		c[i]->dev = dev;
+		call[i] = mock_start(test, mock_owner(test), read_without_end, c[i]);
+	}
+	for (round = 0; round < 300; round++) {
+		/* the same number each time, which is private, for more hits */
+		dev->res.table[RDMA_RESTRACK_MR].next_id = 0;
+		rdma_restrack_new(res, RDMA_RESTRACK_MR);
+		rdma_restrack_set_name(res, MOCK_NAME);
+		for (i = 0; i < ARRAY_SIZE(c); i++)
+			WRITE_ONCE(c[i]->gone, false);
+		rdma_restrack_add(res);
+		if (round % 3 == 0)
+			rdma_restrack_sync(res);
+		if (round % 10 == 0)
+			schedule_timeout_uninterruptible(1);
+		if (round % 2)
+			rdma_restrack_begin_del(res);
+		else
+			rdma_restrack_del(res);
+		for (i = 0; i < ARRAY_SIZE(c); i++) {
+			WRITE_ONCE(c[i]->gone, true);
+			inside += atomic_read(&c[i]->inside);
+		}
+		if (round % 2)
+			rdma_restrack_commit_del(res);
+	}
+	for (i = 0; i < ARRAY_SIZE(c); i++)
+		WRITE_ONCE(c[i]->stop, true);
+	for (i = 0; i < ARRAY_SIZE(c); i++)
+		mock_finish(test, call[i]);
+	KUNIT_EXPECT_EQ(test, inside, 0);
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		KUNIT_EXPECT_EQ(test, c[i]->too_late, 0);
+		KUNIT_EXPECT_GT(test, c[i]->entered, 0);
+	}
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
+}
+
+static struct kunit_case readers_cases[] = {
+	KUNIT_CASE_PARAM(waits_for_a_reader, way_gen_params),
+	KUNIT_CASE_PARAM(waits_for_the_last_reader, way_gen_params),
+	KUNIT_CASE_PARAM(reader_may_take_another_reference, way_gen_params),
+	KUNIT_CASE_PARAM(returns_at_once_without_readers, way_gen_params),
+	KUNIT_CASE_PARAM(nobody_comes_in_meanwhile, way_gen_params),
+	KUNIT_CASE(synced_entry_is_back),
+	KUNIT_CASE(hammered_by_readers),
+	{}
+};
+
+static struct kunit_suite readers_suite = {
+	.name = "restrack_c_readers",
+	.test_cases = readers_cases,
+};
+kunit_test_suite(readers_suite);

@@ -1,0 +1,335 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The root: from init over counting to clean, with and without leftovers.
+ */
+
+#include <linux/kmsg_dump.h>
+#include <linux/slab.h>
+#include <linux/vmalloc.h>
+#include "mock_device.h"
+#include "mock_owner.h"
+
+/* The kernel's log, from one point on. */
+struct log {
+	struct kmsg_dump_iter iter;
+	char line[512];
+};
+
+static struct log *log_from_here(struct kunit *test)
+{
+	struct log *log = kunit_kzalloc(test, sizeof(*log), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, log);
+	kmsg_dump_rewind(&log->iter);
+	log->iter.cur_seq = log->iter.next_seq;
+	return log;
+}
+
+/* How many lines since then have all three of the strings. */
+static int log_lines(struct log *log, const char *a, const char *b, const char *c)
+{
+	struct kmsg_dump_iter iter = {};
+	size_t len;
+	int n = 0;
+
+	kmsg_dump_rewind(&iter);
+	iter.cur_seq = log->iter.cur_seq;
+	while (kmsg_dump_get_line(&iter, false, log->line, sizeof(log->line) - 1, &len)) {
+		log->line[len] = 0;
+		n += strstr(log->line, a) && strstr(log->line, b) && strstr(log->line, c);
+	}
+	return n;
+}
+
+static void new_root_is_empty(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	u64 cursor;
+	int type;
+
+	for (type = 0; type < RDMA_RESTRACK_MAX; type++) {
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, type, NULL), 0);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, type, NULL,
+								  true), 0);
+		cursor = 0;
+		KUNIT_EXPECT_NULL(test, rdma_restrack_next(&dev->res, type, &cursor, true));
+		KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, type, 0)), -ENOENT);
+		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, type), 0);
+	}
+}
+
+static void roots_are_apart(struct kunit *test)
+{
+	struct ib_device *a = mock_device(test);
+	struct ib_device *b = mock_device(test);
+	struct ib_qp *in_a = mock_tracked_qp(test, a, IB_QPT_RC, 11);
+	struct ib_qp *in_b = mock_tracked_qp(test, b, IB_QPT_RC, 11);
+
+	mock_tracked_qp(test, b, IB_QPT_RC, 12);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&a->res, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&b->res, RDMA_RESTRACK_QP, NULL), 2);
+	KUNIT_EXPECT_TRUE(test, mock_found(a, &in_a->res));
+	KUNIT_EXPECT_TRUE(test, mock_found(b, &in_b->res));
+	rdma_restrack_del(&in_a->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&a->res, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&b->res, RDMA_RESTRACK_QP, NULL), 2);
+}
+
+static void count_follows(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 500);
+	int i;
+
+	for (i = 0; i < crowd->nr; i++) {
+		mock_crowd_add(crowd, i, i * 17);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL),
+				i + 1);
+	}
+	for (i = 0; i < crowd->nr; i++) {
+		rdma_restrack_del(&crowd->qp[(i * 7 + 3) % crowd->nr].res);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL),
+				crowd->nr - i - 1);
+	}
+}
+
+/* Each of many is found by its number, and by no other. */
+static void lookup_among_many(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 1000);
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, (i * 7919) & 0xffffff);
+	for (i = 0; i < crowd->nr; i++) {
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, &crowd->qp[i].res));
+		KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP,
+								     0x1000000 + i)), -ENOENT);
+	}
+	for (i = 0; i < crowd->nr; i += 2)
+		rdma_restrack_del(&crowd->qp[i].res);
+	for (i = 1; i < crowd->nr; i += 2)
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, &crowd->qp[i].res));
+	for (i = 0; i < crowd->nr; i += 2)
+		KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP,
+								     (i * 7919) & 0xffffff)),
+				-ENOENT);
+}
+
+/*
+ * Regression 17: what was added and taken out again, complete or not, is no
+ * leftover.
+ */
+static void history_17_clean_is_silent(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *tracked = mock_tracked(test, dev, RDMA_RESTRACK_PD);
+	struct rdma_restrack_entry *half = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct rdma_restrack_entry *begun = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct log *log = log_from_here(test);
+
+	rdma_restrack_new(half, RDMA_RESTRACK_QP);
+	rdma_restrack_set_name(half, MOCK_NAME);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(half), 1);
+	rdma_restrack_begin_del(begun);
+	rdma_restrack_commit_del(begun);
+	rdma_restrack_del(tracked);
+
+	/* a warning here would end the test run */
+	rdma_restrack_clean(&dev->res);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "restrack", "leak", ""), 0);
+}
+
+static void clean_lists_what_is_left(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *mr[2], *gone;
+	struct mock_owner *owner = mock_owner(test);
+	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 4711);
+	struct ib_qp *drv = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 815);
+	struct log *log;
+	char pid[16];
+
+	dev->res.table[RDMA_RESTRACK_MR].next_id = 987654;
+	mr[0] = mock_object(test, dev, RDMA_RESTRACK_MR);
+	mock_own(test, owner, mr[0]);
+	gone = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	mr[1] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	rdma_restrack_del(gone);
+	snprintf(pid, sizeof(pid), "%d", task_pid_nr(owner->task));
+
+	log = log_from_here(test);
+	kunit_warning_suppress(test) {
+		rdma_restrack_clean(&dev->res);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_EQ(test, log_lines(log, "qp", "4711", MOCK_NAME), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "qp", "815", MOCK_NAME), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987654", "mock_owner"), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987654", pid), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987655", ""), 0);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987656", MOCK_NAME), 1);
+	/* and how long each had been there */
+	KUNIT_EXPECT_EQ(test, log_lines(log, "leak", " old", ""), 4);
+
+	KUNIT_EXPECT_FALSE(test, qp->res.valid);
+	KUNIT_EXPECT_FALSE(test, drv->res.valid);
+	KUNIT_EXPECT_FALSE(test, mr[0]->valid);
+	KUNIT_EXPECT_FALSE(test, mr[1]->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP, NULL,
+							  true), 0);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
+
+	/* the owner is released by the one who deletes the object, once */
+	MOCK_EXPECT_HELD(test, owner, 1);
+	rdma_restrack_del(mr[0]);
+	MOCK_EXPECT_HELD(test, owner, 0);
+	rdma_restrack_del(mr[0]);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+static void clean_unlinks_all_types(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res[MOCK_TYPES];
+	int i;
+
+	for (i = 0; i < MOCK_TYPES; i++)
+		res[i] = mock_tracked(test, dev, i);
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	for (i = 0; i < MOCK_TYPES; i++) {
+		KUNIT_EXPECT_FALSE(test, res[i]->valid);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 0);
+		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, i), 0);
+	}
+	for (i = 0; i < ARRAY_SIZE(dev->res.hash); i++)
+		KUNIT_EXPECT_TRUE(test, hlist_empty(&dev->res.hash[i]));
+}
+
+static void free_device(void *dev)
+{
+	kfree(dev);
+}
+
+/*
+ * Objects that outlive their device, which is full of poison by then: del and
+ * what may follow it neither read nor write it.
+ */
+static void device_gone_before_its_objects(struct kunit *test)
+{
+	struct ib_device *dev = kzalloc_obj(*dev);
+	struct mock_owner *owner = mock_owner(test);
+	struct rdma_restrack_entry *res[4];
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_device, dev));
+	rdma_restrack_init(&dev->res);
+	for (i = 0; i < ARRAY_SIZE(res); i++) {
+		res[i] = mock_object(test, dev, RDMA_RESTRACK_MR);
+		mock_own(test, owner, res[i]);
+	}
+	rdma_restrack_begin_del(res[2]);
+	rdma_restrack_begin_del(res[3]);
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	memset(dev, 0x5a, sizeof(*dev));
+
+	MOCK_EXPECT_HELD(test, owner, 4);
+	rdma_restrack_del(res[0]);
+	rdma_restrack_sync(res[1]);
+	rdma_restrack_begin_del(res[1]);
+	rdma_restrack_commit_del(res[1]);
+	rdma_restrack_commit_del(res[2]);
+	rdma_restrack_abort_del(res[3]);
+	rdma_restrack_del(res[3]);
+	MOCK_EXPECT_HELD(test, owner, 0);
+	for (i = 0; i < ARRAY_SIZE(res); i++)
+		KUNIT_EXPECT_FALSE(test, res[i]->valid);
+	KUNIT_EXPECT_NULL(test, memchr_inv(dev, 0x5a, sizeof(*dev)));
+}
+
+/* A reader that still holds an entry when its device is cleaned, too, is waited for. */
+static void clean_under_a_reader(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+	struct mock_call *call;
+
+	mock_own(test, owner, res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	call = mock_start(test, owner, mock_del, res);
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	mock_finish(test, call);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/*
+ * Regression 24 (CVE-2024-42080): the module that leaked the object is gone, and
+ * its name with it, when the device is cleaned.
+ */
+static void history_24_name_of_an_unloaded_module(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 60606);
+	struct log *log = log_from_here(test);
+	char *name = vmalloc(PAGE_SIZE);
+
+	KUNIT_ASSERT_NOT_NULL(test, name);
+	strscpy(name, "mock_unloaded", PAGE_SIZE);
+	rdma_restrack_new(&qp->res, RDMA_RESTRACK_QP);
+	rdma_restrack_set_name(&qp->res, name);
+	rdma_restrack_add(&qp->res);
+	/* as the text and data of a module: not mapped any more */
+	vfree(name);
+	vm_unmap_aliases();
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "qp", "60606", ""), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "mock_unloaded", "", ""), 0);
+	KUNIT_EXPECT_FALSE(test, qp->res.valid);
+}
+
+/* A root is as new after it was cleaned. */
+static void used_again_after_clean(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+
+	rdma_restrack_del(res);
+	rdma_restrack_clean(&dev->res);
+	memset(&dev->res, 0, sizeof(dev->res));
+	rdma_restrack_init(&dev->res);
+	res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+}
+
+static struct kunit_case root_cases[] = {
+	KUNIT_CASE(new_root_is_empty),
+	KUNIT_CASE(roots_are_apart),
+	KUNIT_CASE(count_follows),
+	KUNIT_CASE(lookup_among_many),
+	KUNIT_CASE(history_17_clean_is_silent),
+	KUNIT_CASE(clean_lists_what_is_left),
+	KUNIT_CASE(clean_unlinks_all_types),
+	KUNIT_CASE(device_gone_before_its_objects),
+	KUNIT_CASE(clean_under_a_reader),
+	KUNIT_CASE(history_24_name_of_an_unloaded_module),
+	KUNIT_CASE(used_again_after_clean),
+	{}
+};
+
+static struct kunit_suite root_suite = {
+	.name = "restrack_c_root",
+	.test_cases = root_cases,
+};
+kunit_test_suite(root_suite);

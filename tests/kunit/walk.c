@@ -1,0 +1,474 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Walks: whatever comes and goes meanwhile, an object that is there from the
+ * first step to the last is visited exactly once.
+ */
+
+#include <linux/random.h>
+#include "mock_device.h"
+#include "mock_owner.h"
+
+static struct rdma_restrack_entry *step(struct ib_device *dev, u64 *cursor)
+{
+	return rdma_restrack_next(&dev->res, RDMA_RESTRACK_QP, cursor, false);
+}
+
+/* One step that only marks what it met. False at the end of the walk. */
+static bool mark_next(struct kunit *test, struct ib_device *dev,
+		      struct mock_crowd *crowd, u64 *cursor, int *met)
+{
+	struct rdma_restrack_entry *res = step(dev, cursor);
+	int i;
+
+	if (!res)
+		return false;
+	i = mock_crowd_index(crowd, res);
+	rdma_restrack_put(res);
+	if (i < 0) {
+		KUNIT_FAIL(test, "met a stranger");
+		return false;
+	}
+	if (crowd->seen[i] < U8_MAX)
+		crowd->seen[i]++;
+	if (met)
+		*met = i;
+	return true;
+}
+
+/*
+ * Ways to number a crowd, some of them hard on a hash table. The walk must not
+ * depend on the pattern.
+ */
+static u32 ascending(unsigned int i)
+{
+	return i;
+}
+
+static u32 descending(unsigned int i)
+{
+	return 0xffffff - i;
+}
+
+static u32 in_steps_of_256(unsigned int i)
+{
+	return i << 8;
+}
+
+static u32 in_steps_of_65536(unsigned int i)
+{
+	return i << 16;
+}
+
+static u32 high_bits_only(unsigned int i)
+{
+	return (i & 0xff) << 24 | i >> 8;
+}
+
+static u32 in_pairs(unsigned int i)
+{
+	return i / 2;
+}
+
+static u32 all_the_same(unsigned int i)
+{
+	return 12345;
+}
+
+static u32 scattered(unsigned int i)
+{
+	return (i * 7919 + 104729) & 0xffffff;
+}
+
+struct pattern_param {
+	const char *name;
+	u32 (*number)(unsigned int i);
+};
+
+static const struct pattern_param pattern_params[] = {
+	{ "ascending", ascending },
+	{ "descending", descending },
+	{ "steps_of_256", in_steps_of_256 },
+	{ "steps_of_65536", in_steps_of_65536 },
+	{ "high_bits_only", high_bits_only },
+	{ "in_pairs", in_pairs },
+	{ "all_the_same", all_the_same },
+	{ "scattered", scattered },
+};
+
+static void pattern_describe(const struct pattern_param *param, char *desc)
+{
+	strscpy(desc, param->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+KUNIT_ARRAY_PARAM(pattern, pattern_params, pattern_describe);
+
+/* Numbers of 24 bits, as the top byte of a QP number means a port. */
+static u32 number(const struct pattern_param *param, unsigned int i)
+{
+	u32 n = param->number(i);
+
+	return (n >> 24 ^ n) & 0xffffff;
+}
+
+static void empty(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	u64 cursor = 0;
+
+	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
+	/* and the end stays the end */
+	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
+}
+
+static void each_exactly_once(struct kunit *test)
+{
+	const struct pattern_param *param = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 600);
+	u64 cursor = 0;
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, number(param, i));
+	while (mark_next(test, dev, crowd, &cursor, NULL))
+		;
+	for (i = 0; i < crowd->nr; i++) {
+		KUNIT_EXPECT_EQ_MSG(test, crowd->seen[i], 1, "object %d", i);
+		KUNIT_EXPECT_EQ(test, kref_read(&crowd->qp[i].res.kref), 1);
+	}
+	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
+}
+
+/* The dump's way: the one just shown may be gone before the next step. */
+static void current_removed_at_each_step(struct kunit *test)
+{
+	const struct pattern_param *param = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 200);
+	u64 cursor = 0;
+	int i, met;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, number(param, i));
+	while (mark_next(test, dev, crowd, &cursor, &met))
+		rdma_restrack_del(&crowd->qp[met].res);
+	for (i = 0; i < crowd->nr; i++)
+		KUNIT_EXPECT_EQ_MSG(test, crowd->seen[i], 1, "object %d", i);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+}
+
+/*
+ * Half of the crowd stays. Between any two steps some of the other half are
+ * taken out and put back in.
+ */
+static void others_come_and_go(struct kunit *test)
+{
+	const struct pattern_param *param = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 200);
+	unsigned int steps = 0, turn = 0, k, j;
+	u64 cursor = 0;
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, number(param, i));
+	while (mark_next(test, dev, crowd, &cursor, NULL)) {
+		if (steps++ > 10 * crowd->nr) {
+			KUNIT_FAIL(test, "a walk without end");
+			break;
+		}
+		/* who adds for ever ahead of a walk never sees it end */
+		for (k = 0; k < 5 && turn < 3 * crowd->nr; k++) {
+			j = (turn++ * 38 + 1) % crowd->nr | 1;
+			if (crowd->qp[j].res.valid)
+				rdma_restrack_del(&crowd->qp[j].res);
+			else
+				mock_crowd_add(crowd, j, number(param, j));
+		}
+	}
+	for (i = 0; i < crowd->nr; i += 2)
+		KUNIT_EXPECT_EQ_MSG(test, crowd->seen[i], 1, "object %d", i);
+}
+
+/* What is taken out before its turn is not visited. */
+static void removed_is_not_visited(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 100);
+	int i, removed = 0, met = 0;
+	u64 cursor = 0;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, i);
+	for (i = 0; i < 30; i++)
+		KUNIT_EXPECT_TRUE(test, mark_next(test, dev, crowd, &cursor, NULL));
+	for (i = 0; i < crowd->nr; i++) {
+		if (!crowd->seen[i] && i % 2) {
+			rdma_restrack_del(&crowd->qp[i].res);
+			crowd->seen[i] = 100;
+			removed++;
+		}
+	}
+	while (mark_next(test, dev, crowd, &cursor, NULL))
+		met++;
+	KUNIT_EXPECT_EQ(test, met, 70 - removed);
+	for (i = 0; i < crowd->nr; i++)
+		KUNIT_EXPECT_TRUE(test, crowd->seen[i] == 1 || crowd->seen[i] == 100);
+}
+
+static void all_removed_half_way(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 50);
+	u64 cursor = 0;
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, i);
+	for (i = 0; i < 20; i++)
+		KUNIT_EXPECT_TRUE(test, mark_next(test, dev, crowd, &cursor, NULL));
+	for (i = 0; i < crowd->nr; i++)
+		rdma_restrack_del(&crowd->qp[i].res);
+	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
+}
+
+/* A crowd that grows under the walk by more than the table began with. */
+static void grown_half_way(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 3000);
+	u64 cursor = 0;
+	int i;
+
+	for (i = 0; i < 100; i++)
+		mock_crowd_add(crowd, i, i * 11);
+	for (i = 0; i < 50; i++)
+		KUNIT_EXPECT_TRUE(test, mark_next(test, dev, crowd, &cursor, NULL));
+	for (i = 100; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, 50000 + i * 7);
+	while (mark_next(test, dev, crowd, &cursor, NULL))
+		;
+	for (i = 0; i < 100; i++)
+		KUNIT_EXPECT_EQ_MSG(test, crowd->seen[i], 1, "object %d", i);
+	for (; i < crowd->nr; i++)
+		KUNIT_EXPECT_LE_MSG(test, crowd->seen[i], 1, "object %d", i);
+}
+
+/* Any number of walks at once, at different places. */
+static void walks_do_not_disturb_each_other(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 64);
+	u64 cursor[4] = {};
+	int left = 4, i, turn;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, i * 3);
+	for (turn = 0; left && turn < 1000; turn++)
+		for (i = 0; i < 4; i++)
+			if (turn % (i + 1) == 0 && cursor[i] != U64_MAX &&
+			    !mark_next(test, dev, crowd, &cursor[i], NULL)) {
+				cursor[i] = U64_MAX;
+				left--;
+			}
+	KUNIT_EXPECT_EQ(test, left, 0);
+	for (i = 0; i < crowd->nr; i++)
+		KUNIT_EXPECT_EQ(test, crowd->seen[i], 4);
+}
+
+static void dying_is_not_visited(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 40);
+	u64 cursor = 0;
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, i / 4);
+	for (i = 0; i < crowd->nr; i += 2)
+		rdma_restrack_begin_del(&crowd->qp[i].res);
+	while (mark_next(test, dev, crowd, &cursor, NULL))
+		;
+	for (i = 0; i < crowd->nr; i++)
+		KUNIT_EXPECT_EQ(test, crowd->seen[i], i % 2);
+	for (i = 0; i < crowd->nr; i += 2)
+		rdma_restrack_commit_del(&crowd->qp[i].res);
+}
+
+static void loop_holds_a_reference(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 10);
+	struct rdma_restrack_entry *res;
+	u64 cursor;
+	int i, n = 0;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, i);
+	rdma_restrack_for_each(res, &dev->res, RDMA_RESTRACK_QP, cursor, false) {
+		KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, n, 10);
+	KUNIT_EXPECT_NULL(test, res);
+
+	rdma_restrack_for_each(res, &dev->res, RDMA_RESTRACK_QP, cursor, false)
+		break;
+	KUNIT_EXPECT_NOT_NULL(test, res);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
+	rdma_restrack_put(res);
+	for (i = 0; i < crowd->nr; i++)
+		KUNIT_EXPECT_EQ(test, kref_read(&crowd->qp[i].res.kref), 1);
+}
+
+static void types_apart(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res;
+	u64 cursor;
+	int type, i;
+
+	for (type = 0; type < MOCK_TYPES; type++)
+		for (i = 0; i < 20; i++)
+			mock_tracked(test, dev, type);
+	for (type = 0; type < MOCK_TYPES; type++) {
+		i = 0;
+		rdma_restrack_for_each(res, &dev->res, type, cursor, true) {
+			KUNIT_EXPECT_EQ(test, (int)res->type, type);
+			i++;
+		}
+		KUNIT_EXPECT_EQ(test, i, 20);
+	}
+}
+
+struct churn {
+	struct mock_crowd *crowd;
+	unsigned int rounds;
+	bool stop;
+};
+
+/* Takes the odd ones of the crowd out and in, at random. */
+static void churn_without_end(void *data)
+{
+	struct churn *churn = data;
+	struct mock_crowd *crowd = churn->crowd;
+	unsigned int j;
+
+	while (!READ_ONCE(churn->stop)) {
+		j = get_random_u32_below(crowd->nr) | 1;
+		if (!crowd->qp[j].res.valid)
+			mock_crowd_add(crowd, j, j * 5);
+		else if (get_random_u32_below(4))
+			rdma_restrack_del(&crowd->qp[j].res);
+		else {
+			rdma_restrack_begin_del(&crowd->qp[j].res);
+			if (get_random_u32_below(2))
+				rdma_restrack_abort_del(&crowd->qp[j].res);
+			else
+				rdma_restrack_commit_del(&crowd->qp[j].res);
+		}
+		churn->rounds++;
+		cond_resched();
+	}
+}
+
+static void exact_against_another_thread(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 300);
+	struct churn *churn = kunit_kzalloc(test, sizeof(*churn), GFP_KERNEL);
+	struct mock_call *call;
+	int i, round, bad = 0;
+	u64 cursor;
+
+	KUNIT_ASSERT_NOT_NULL(test, churn);
+	for (i = 0; i < crowd->nr; i += 2)
+		mock_crowd_add(crowd, i, i * 5);
+	churn->crowd = crowd;
+	call = mock_start(test, mock_owner(test), churn_without_end, churn);
+	KUNIT_EXPECT_TRUE(test, mock_await(READ_ONCE(churn->rounds) > 100));
+	for (round = 0; round < 100; round++) {
+		memset(crowd->seen, 0, crowd->nr);
+		cursor = 0;
+		while (mark_next(test, dev, crowd, &cursor, NULL))
+			;
+		for (i = 0; i < crowd->nr; i += 2)
+			bad += crowd->seen[i] != 1;
+	}
+	WRITE_ONCE(churn->stop, true);
+	mock_finish(test, call);
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
+/* The number changes with the table, and it does not stand still at zero. */
+static void generation_tells_of_changes(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	u32 before, other;
+	int i;
+
+	other = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_PD);
+	before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
+	KUNIT_EXPECT_NE(test, before, 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ), before);
+
+	for (i = 0; i < 3; i++) {
+		rdma_restrack_new(res, RDMA_RESTRACK_CQ);
+		rdma_restrack_set_name(res, MOCK_NAME);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ),
+				before);
+		rdma_restrack_add(res);
+		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ),
+				before);
+		before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
+
+		/* looking changes nothing */
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+		mock_walk_length(dev, RDMA_RESTRACK_CQ);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ),
+				before);
+
+		rdma_restrack_del(res);
+		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ),
+				before);
+		before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
+	}
+	KUNIT_EXPECT_EQ(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_PD), other);
+}
+
+/* Objects that come and go between two looks must not cancel each other out. */
+static void generation_is_not_a_count(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *a = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+	u32 before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
+
+	rdma_restrack_del(a);
+	mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+	KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ), before);
+}
+
+static struct kunit_case walk_cases[] = {
+	KUNIT_CASE(empty),
+	KUNIT_CASE_PARAM(each_exactly_once, pattern_gen_params),
+	KUNIT_CASE_PARAM(current_removed_at_each_step, pattern_gen_params),
+	KUNIT_CASE_PARAM(others_come_and_go, pattern_gen_params),
+	KUNIT_CASE(removed_is_not_visited),
+	KUNIT_CASE(all_removed_half_way),
+	KUNIT_CASE(grown_half_way),
+	KUNIT_CASE(walks_do_not_disturb_each_other),
+	KUNIT_CASE(dying_is_not_visited),
+	KUNIT_CASE(loop_holds_a_reference),
+	KUNIT_CASE(types_apart),
+	KUNIT_CASE(exact_against_another_thread),
+	KUNIT_CASE(generation_tells_of_changes),
+	KUNIT_CASE(generation_is_not_a_count),
+	{}
+};
+
+static struct kunit_suite walk_suite = {
+	.name = "restrack_c_walk",
+	.test_cases = walk_cases,
+};
+kunit_test_suite(walk_suite);
