@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * The driver of a device without hardware, see verbs_device.h.
+ */
+
+#include <linux/module.h>
+#include <linux/slab.h>
+#include "verbs_device.h"
+
+/* What each verb does: look at the table, then succeed or fail as it was told. */
+static int create(struct ib_device *ib, enum rdma_restrack_type type)
+{
+	struct verbs_device *dev = to_verbs_device(ib);
+
+	dev->seen = verbs_count(dev, type);
+	return dev->create_error;
+}
+
+static int destroy(struct ib_device *ib, enum rdma_restrack_type type)
+{
+	struct verbs_device *dev = to_verbs_device(ib);
+
+	dev->seen = verbs_count(dev, type);
+	return dev->destroy_error;
+}
+
+static int verbs_alloc_pd(struct ib_pd *pd, struct ib_udata *udata)
+{
+	return create(pd->device, RDMA_RESTRACK_PD);
+}
+
+static int verbs_dealloc_pd(struct ib_pd *pd, struct ib_udata *udata)
+{
+	return destroy(pd->device, RDMA_RESTRACK_PD);
+}
+
+static int verbs_create_cq(struct ib_cq *cq, const struct ib_cq_init_attr *attr,
+			   struct uverbs_attr_bundle *attrs)
+{
+	return create(cq->device, RDMA_RESTRACK_CQ);
+}
+
+static int verbs_destroy_cq(struct ib_cq *cq, struct ib_udata *udata)
+{
+	return destroy(cq->device, RDMA_RESTRACK_CQ);
+}
+
+static int verbs_create_qp(struct ib_qp *qp, struct ib_qp_init_attr *attr,
+			   struct ib_udata *udata)
+{
+	qp->qp_num = to_verbs_device(qp->device)->qp_num;
+	return create(qp->device, RDMA_RESTRACK_QP);
+}
+
+static int verbs_destroy_qp(struct ib_qp *qp, struct ib_udata *udata)
+{
+	return destroy(qp->device, RDMA_RESTRACK_QP);
+}
+
+static int verbs_create_srq(struct ib_srq *srq, struct ib_srq_init_attr *attr,
+			    struct ib_udata *udata)
+{
+	return create(srq->device, RDMA_RESTRACK_SRQ);
+}
+
+static int verbs_destroy_srq(struct ib_srq *srq, struct ib_udata *udata)
+{
+	return destroy(srq->device, RDMA_RESTRACK_SRQ);
+}
+
+static int verbs_alloc_xrcd(struct ib_xrcd *xrcd, struct ib_udata *udata)
+{
+	return create(xrcd->device, RDMA_RESTRACK_XRCD);
+}
+
+static int verbs_dealloc_xrcd(struct ib_xrcd *xrcd, struct ib_udata *udata)
+{
+	return destroy(xrcd->device, RDMA_RESTRACK_XRCD);
+}
+
+static struct ib_mr *verbs_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 max_num_sg)
+{
+	int ret = create(pd->device, RDMA_RESTRACK_MR);
+	struct ib_mr *mr;
+
+	if (ret)
+		return ERR_PTR(ret);
+	mr = kzalloc_obj(*mr);
+	return mr ?: ERR_PTR(-ENOMEM);
+}
+
+static int verbs_dereg_mr(struct ib_mr *mr, struct ib_udata *udata)
+{
+	int ret = destroy(mr->device, RDMA_RESTRACK_MR);
+
+	if (!ret)
+		kfree(mr);
+	return ret;
+}
+
+static const struct ib_device_ops verbs_ops = {
+	.alloc_pd = verbs_alloc_pd,
+	.dealloc_pd = verbs_dealloc_pd,
+	.create_cq = verbs_create_cq,
+	.destroy_cq = verbs_destroy_cq,
+	.create_qp = verbs_create_qp,
+	.destroy_qp = verbs_destroy_qp,
+	.create_srq = verbs_create_srq,
+	.destroy_srq = verbs_destroy_srq,
+	.alloc_xrcd = verbs_alloc_xrcd,
+	.dealloc_xrcd = verbs_dealloc_xrcd,
+	.alloc_mr = verbs_alloc_mr,
+	.dereg_mr = verbs_dereg_mr,
+	/* the objects of this device are the plain ones of ib_core */
+	.size_ib_pd = sizeof(struct ib_pd),
+	.size_ib_cq = sizeof(struct ib_cq),
+	.size_ib_qp = sizeof(struct ib_qp),
+	.size_ib_srq = sizeof(struct ib_srq),
+	.size_ib_xrcd = sizeof(struct ib_xrcd),
+};
+
+static void verbs_device_dealloc(void *data)
+{
+	ib_dealloc_device(data);
+}
+
+struct verbs_device *verbs_device(struct kunit *test)
+{
+	struct verbs_device *dev = ib_alloc_device(verbs_device, ib);
+
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, verbs_device_dealloc, &dev->ib));
+	ib_set_device_ops(&dev->ib, &verbs_ops);
+	/* so that a PD needs no memory region */
+	dev->ib.attrs.kernel_cap_flags = IBK_LOCAL_DMA_LKEY;
+	dev->qp_num = 100;
+	return dev;
+}
+
+MODULE_DESCRIPTION("KUnit suites of the RDMA resource tracker, through ib_core");
+MODULE_LICENSE("GPL");
