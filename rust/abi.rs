@@ -159,6 +159,9 @@ export! {
         let root = unsafe { root(res, FUNCTION) };
         // SAFETY: What C promises; nobody else uses the caller's cursor meanwhile.
         let cursor = unsafe { cursor.as_mut() };
+        if cursor.is_none() {
+            Misuse::Null.warn(FUNCTION, type_, 0);
+        }
         let (Some(root), Some(kind), Some(cursor)) = (root, kind(type_, FUNCTION), cursor) else {
             return ptr::null_mut();
         };

@@ -75,6 +75,19 @@ void restrack_helper_hlist_del_init(struct hlist_node *n)
 	hlist_del_init(n);
 }
 
+/* hlist_move_list() of the part before a node, or of the whole without one. */
+void restrack_helper_hlist_move_before(struct hlist_head *from,
+				       struct hlist_node *end,
+				       struct hlist_head *to)
+{
+	hlist_move_list(from, to);
+	if (end) {
+		*end->pprev = NULL;
+		from->first = end;
+		end->pprev = &from->first;
+	}
+}
+
 unsigned long restrack_helper_jiffies(void)
 {
 	return jiffies;

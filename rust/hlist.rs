@@ -120,6 +120,19 @@ impl<T: Linked> Chain<T> {
         };
     }
 
+    /// Moves the objects before `end`, or all of them, to another chain, which is empty.
+    ///
+    /// # Safety
+    ///
+    /// `end` is in this chain, and not the first.
+    #[doc(alias = "hlist_move_list")]
+    #[inline]
+    pub(crate) unsafe fn move_before(&self, end: Option<&T>, to: &Chain<T>, _: &WriteGuard<'_>) {
+        let end = end.map_or(ptr::null_mut(), |end| end.node().0.get());
+        // SAFETY: By the requirement of this function, and both chains are locked for writing.
+        unsafe { bindings::restrack_helper_hlist_move_before(self.0.get(), end, to.0.get()) };
+    }
+
     /// Takes an object out of the chain that it is in; does nothing if it is in none.
     #[doc(alias = "hlist_del_init")]
     #[inline]

@@ -11,7 +11,7 @@
 //! | --- | --- |
 //! | [`abi`] | the exported functions: C's pointers come in here and nowhere else |
 //! | [`lifecycle`], [`clean`] | the life of an entry; the end of a root |
-//! | [`root`] | the table |
+//! | [`root`], [`table`], [`segments`], [`key`] | all objects of a device, those of one kind, the chains that they are in, their order |
 //! | [`entry`], [`owner`], [`kind`] | an entry, who owns its object, what its object is |
 //! | [`device`] | from an entry to its object and its device |
 //! | [`misuse`] | what bad use gets |
@@ -32,12 +32,15 @@ mod entry;
 #[cfg(CONFIG_KUNIT = "y")]
 mod fixture;
 mod hlist;
+mod key;
 mod kind;
 mod lifecycle;
 mod misuse;
 mod owner;
 mod root;
+mod segments;
 mod sync;
+mod table;
 
 module! {
     type: Restrack,

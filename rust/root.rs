@@ -23,68 +23,33 @@ use crate::{
         State, //
     },
     hlist::Chain,
+    key::{
+        self,
+        Key, //
+    },
     kind::Kind,
     sync::{
         Held,
-        RwSemaphore, //
-    }, //
+        RwSemaphore,
+        WriteGuard, //
+    },
+    table::Table, //
 };
 use core::mem::offset_of;
 use kernel::{
     pid_namespace::PidNamespace,
     prelude::*,
-    sync::{
-        aref::ARef,
-        atomic::{
-            Atomic,
-            Relaxed, //
-        }, //
-    }, //
+    sync::aref::ARef, //
 };
 
 /// log2 of the number of runs: as many as there are kinds, rounded up.
 const RUN_BITS: u32 = 4;
 
-/// log2 of the number of chains in a run.
+/// log2 of the number of chains in a run, which is what a kind has at first.
 const CHAIN_BITS: u32 = bindings::RDMA_RESTRACK_HASH_BITS - RUN_BITS;
 
-/// The chains of one kind.
+/// The first chains of a kind.
 type Run = [Chain<Entry>; 1 << CHAIN_BITS];
-
-/// Where an entry stands among those of its kind.
-///
-/// Numbers are scattered as `hash_32()` does it: multiplied by an odd constant, which is a
-/// bijection of 32 bits, of which the top bits choose the chain. The whole product and the tie
-/// between equal numbers are the key.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Key(u64);
-
-impl Key {
-    /// The key of the first entry with this number.
-    #[doc(alias = "hash_32")]
-    #[inline]
-    fn first_of(id: u32) -> Self {
-        Self(u64::from(id.wrapping_mul(bindings::GOLDEN_RATIO_32)) << 32)
-    }
-
-    /// The key of an entry.
-    #[inline]
-    fn of(entry: &Entry) -> Self {
-        Self(Self::first_of(entry.id()).0 | u64::from(entry.tie()))
-    }
-
-    /// The least key that is greater.
-    #[inline]
-    fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
-    }
-
-    /// Which chain of the run it belongs into.
-    #[inline]
-    fn chain(self) -> usize {
-        (self.0 >> (u64::BITS - CHAIN_BITS)) as usize
-    }
-}
 
 /// The number that a new entry is to have.
 #[derive(Clone, Copy)]
@@ -93,31 +58,6 @@ pub(crate) enum Number {
     Given(u32),
     /// The next one that no entry of its kind has.
     Unused,
-}
-
-/// `struct rdma_restrack_table`: what a root keeps for one kind of object.
-#[repr(C)]
-struct Table {
-    /// Entries that a lookup can find.
-    count: Atomic<i32>,
-    /// Those of them that are shown only on request.
-    details: Atomic<i32>,
-    /// Where the search for an unused number starts. Protected by the lock.
-    next_id: Atomic<i32>,
-    /// Changes whenever an entry comes or goes.
-    generation: Atomic<i32>,
-}
-
-impl Table {
-    /// An entry can be found from now on, or no more.
-    #[inline]
-    fn change(&self, by: i32, details: bool) {
-        self.count.add(by, Relaxed);
-        if details {
-            self.details.add(by, Relaxed);
-        }
-        self.generation.add(1, Relaxed);
-    }
 }
 
 /// `struct rdma_restrack_root`: all tracked objects of one device.
@@ -145,7 +85,6 @@ const _: () = {
     assert!(offset_of!(Root, rwsem) == offset_of!(C, rwsem));
     assert!(offset_of!(Root, hash) == offset_of!(C, hash));
     assert!(offset_of!(Root, table) == offset_of!(C, table));
-    assert!(size_of::<Table>() == size_of::<bindings::rdma_restrack_table>());
     assert!(Kind::COUNT <= 1 << RUN_BITS);
 };
 
@@ -189,13 +128,44 @@ impl Root {
         }
     }
 
-    /// The chain that a key belongs into.
+    /// The chain for a product, and how many top bits of the product chose it.
     #[inline]
-    fn chain(&self, kind: Kind, key: Key) -> &Chain<Entry> {
+    fn chain<'a>(
+        &'a self,
+        kind: Kind,
+        product: u32,
+        lock: &'a impl Held,
+    ) -> (&'a Chain<Entry>, u32) {
+        let segments = self.table(kind).segments(lock);
+        if let Some(chain) = segments.and_then(|segments| segments.chain(product)) {
+            return chain;
+        }
         let run = self.run(kind);
-        match run.get(key.chain()) {
+        let chain = match run.get(key::top(product, CHAIN_BITS)) {
             Some(chain) => chain,
             None => &run[0],
+        };
+        (chain, CHAIN_BITS)
+    }
+
+    /// Calls `f` with each chain of a kind, in their order from that of a key, until it returns
+    /// something.
+    #[inline]
+    fn each_chain<'a, T>(
+        &'a self,
+        kind: Kind,
+        from: Key,
+        lock: &'a impl Held,
+        mut f: impl FnMut(&'a Chain<Entry>) -> Option<T>,
+    ) -> Option<T> {
+        let mut product = from.product();
+        loop {
+            let (chain, bits) = self.chain(kind, product, lock);
+            if let Some(found) = f(chain) {
+                return Some(found);
+            }
+            // The least product that other top bits choose for.
+            product = (product | u32::MAX.wrapping_shr(bits)).checked_add(1)?;
         }
     }
 }
@@ -211,20 +181,18 @@ impl Root {
     /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
     pub(crate) unsafe fn add(&self, kind: Kind, entry: &Entry, number: Number, details: bool) {
         let table = self.table(kind);
-        let lock = self.rwsem.write();
+        let mut lock = self.rwsem.write();
+        if table.is_crowded() {
+            table.grow(self.run(kind), &mut lock);
+        }
         let place = match number {
             Number::Given(id) => self.find_place(kind, id, &lock),
-            Number::Unused => {
-                let mut id = table.next_id.load(Relaxed) as u32;
-                loop {
-                    let place = self.find_place(kind, id, &lock);
-                    id = id.wrapping_add(1);
-                    if place.tie == 0 {
-                        table.next_id.store(id as i32, Relaxed);
-                        break place;
-                    }
+            Number::Unused => loop {
+                let place = self.find_place(kind, table.next_id(&lock), &lock);
+                if place.tie == 0 {
+                    break place;
                 }
-            }
+            },
         };
         let this = core::ptr::from_ref(self).cast_mut();
         // INVARIANT: The entry is linked in this root below.
@@ -237,14 +205,14 @@ impl Root {
             // INVARIANT: No entry of the chain has a lesser key.
             None => unsafe { place.chain.add_head(entry, &lock) },
         }
-        table.change(1, details);
+        table.linked(details, &lock);
     }
 
     /// Finds where an entry with this number belongs.
     #[inline]
     fn find_place<'a>(&'a self, kind: Kind, id: u32, lock: &'a impl Held) -> Place<'a> {
         let key = Key::first_of(id);
-        let chain = self.chain(kind, key);
+        let (chain, _) = self.chain(kind, key.product(), lock);
         let mut previous = None;
         let mut tie = 0;
         for entry in chain.iter(lock) {
@@ -267,27 +235,36 @@ impl Root {
     pub(crate) fn remove(&self, kind: Kind, entry: &Entry) {
         let lock = self.rwsem.write();
         // `clean` may have been faster.
-        if entry.root().is_null() {
-            return;
+        if !entry.root().is_null() {
+            self.unlink(kind, entry, &lock);
         }
-        Chain::remove(entry, &lock);
+    }
+
+    /// Unlinks an entry that is linked.
+    #[inline]
+    fn unlink(&self, kind: Kind, entry: &Entry, lock: &WriteGuard<'_>) {
+        Chain::remove(entry, lock);
         // INVARIANT: The entry is linked no more.
         entry.unplace();
-        if entry.state() == State::Tracked {
-            self.table(kind).change(-1, entry.has_details());
+        let table = self.table(kind);
+        if entry.state() == State::Dying {
+            table.dead(entry.has_details());
         }
+        table.unlinked(entry.has_details(), lock);
     }
 
-    /// Says that an entry cannot be found any more although it keeps its place. Takes no lock.
+    /// Counts an entry no more, although it keeps its place; takes no lock. [`Entry::drain`] is
+    /// what makes it unreachable.
+    #[inline]
     pub(crate) fn hide(&self, kind: Kind, entry: &Entry) {
-        self.table(kind).change(-1, entry.has_details());
+        self.table(kind).dying(entry.has_details());
     }
 
-    /// Brings an entry back that [`Self::hide`] made unreachable and [`Entry::drain`] dead.
+    /// Brings an entry back that was hidden and drained.
     pub(crate) fn revive(&self, kind: Kind, entry: &Entry) {
         let _lock = self.rwsem.write();
         entry.revive();
-        self.table(kind).change(1, entry.has_details());
+        self.table(kind).dead(entry.has_details());
     }
 
     /// Lets readers leave who might see what the entry's object was; see [`Entry::drain`].
@@ -297,22 +274,20 @@ impl Root {
         entry.revive();
     }
 
-    /// Unlinks all entries and makes them invalid; `report` is told of each before.
+    /// Unlinks all entries and makes them invalid; `report` is told of each before. Frees what the
+    /// table had allocated.
     pub(crate) fn clean(&self, mut report: impl FnMut(Kind, &Entry)) {
-        let lock = self.rwsem.write();
+        let mut lock = self.rwsem.write();
         for kind in Kind::ALL {
-            for chain in self.run(kind) {
+            let _: Option<()> = self.each_chain(kind, Key::FIRST, &lock, |chain| {
                 while let Some(entry) = chain.first(&lock) {
                     report(kind, entry);
-                    Chain::remove(entry, &lock);
-                    // INVARIANT: The entry is linked no more.
-                    entry.unplace();
-                    if entry.state() == State::Tracked {
-                        self.table(kind).change(-1, entry.has_details());
-                    }
+                    self.unlink(kind, entry, &lock);
                     entry.orphan();
                 }
-            }
+                None
+            });
+            self.table(kind).shrink(&mut lock);
         }
     }
 }
@@ -330,21 +305,14 @@ impl Root {
     /// How many objects there are, with or without those that have driver details. Takes no lock.
     #[inline]
     pub(crate) fn count(&self, kind: Kind, details: bool) -> i32 {
-        let table = self.table(kind);
-        let count = table.count.load(Relaxed);
-        if details {
-            count
-        } else {
-            // The two are not read at once.
-            count.saturating_sub(table.details.load(Relaxed)).max(0)
-        }
+        self.table(kind).count(details)
     }
 
     /// How many of the objects have an owner that is seen from a PID namespace.
     pub(crate) fn count_in(&self, kind: Kind, ns: &PidNamespace, details: bool) -> i32 {
         let lock = self.rwsem.read();
         let mut count = 0i32;
-        for chain in self.run(kind) {
+        let _: Option<()> = self.each_chain(kind, Key::FIRST, &lock, |chain| {
             for entry in chain.iter(&lock) {
                 if (details || !entry.has_details())
                     && entry.state() == State::Tracked
@@ -353,22 +321,23 @@ impl Root {
                     count = count.saturating_add(1);
                 }
             }
-        }
+            None
+        });
         count
     }
 
     /// A number that changes whenever an entry comes or goes, and is never zero.
     #[inline]
     pub(crate) fn generation(&self, kind: Kind) -> u32 {
-        let generation = self.table(kind).generation.load(Relaxed) as u32;
-        generation.wrapping_add(1).max(1)
+        self.table(kind).generation()
     }
 
     /// Finds an object by its number and takes a reference to its entry.
     pub(crate) fn get(&self, kind: Kind, id: u32) -> Option<ARef<Entry>> {
         let key = Key::first_of(id);
         let lock = self.rwsem.read();
-        for entry in self.chain(kind, key).iter(&lock) {
+        let (chain, _) = self.chain(kind, key.product(), &lock);
+        for entry in chain.iter(&lock) {
             if entry.id() == id {
                 if let Some(entry) = entry.find() {
                     return Some(entry);
@@ -383,21 +352,21 @@ impl Root {
     /// Finds the first object at or behind a cursor, takes a reference to its entry, and moves the
     /// cursor behind it.
     pub(crate) fn next(&self, kind: Kind, cursor: &mut u64, details: bool) -> Option<ARef<Entry>> {
-        let start = Key(*cursor);
-        let lock = self.rwsem.read();
-        for chain in self.run(kind).iter().skip(start.chain()) {
-            for entry in chain.iter(&lock) {
-                let key = Key::of(entry);
-                if key < start || entry.has_details() && !details {
-                    continue;
-                }
-                if let Some(entry) = entry.find() {
-                    *cursor = key.next().0;
-                    return Some(entry);
-                }
-            }
+        let start = Key::from_cursor(*cursor);
+        if self.table(kind).is_empty() {
+            return None;
         }
-        None
+        let lock = self.rwsem.read();
+        let found = self.each_chain(kind, start, &lock, |chain| {
+            chain
+                .iter(&lock)
+                .filter(|entry| Key::of(entry) >= start && (details || !entry.has_details()))
+                .find_map(Entry::find)
+        });
+        if let Some(found) = &found {
+            *cursor = Key::of(found).next().into_cursor();
+        }
+        found
     }
 }
 
@@ -434,7 +403,7 @@ mod tests {
         let root = fixture::root()?;
         let zero = TestEntry::tracked(&root, Kind::Pd, Number::Given(0))?;
         let one = TestEntry::tracked(&root, Kind::Pd, Number::Given(1))?;
-        root.table(Kind::Pd).next_id.store(-1, Relaxed);
+        root.table(Kind::Pd).start_at(u32::MAX);
         let last = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
         let next = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
         assert_eq!((last.id(), next.id()), (u32::MAX, 2));
@@ -486,7 +455,8 @@ mod tests {
             let Some(entry) = root.next(kind, &mut cursor, details) else {
                 return Ok(count);
             };
-            if Key::of(&entry) < Key(before) || Key::of(&entry).next() != Key(cursor) {
+            let key = Key::of(&entry);
+            if key < Key::from_cursor(before) || key.next().into_cursor() != cursor {
                 return Err(EINVAL);
             }
             count += 1;
@@ -497,7 +467,7 @@ mod tests {
     fn a_walk_meets_once_what_stays() -> Result {
         let root = fixture::root()?;
         let mut entries = KVec::new();
-        for _ in 0..600 {
+        for _ in 0..3000 {
             let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
             entries.push((entry, 0), GFP_KERNEL)?;
         }
@@ -511,7 +481,7 @@ mod tests {
             }
             drop(found);
             // Others come and go between the steps, before and behind the cursor.
-            if passing.len() < 300 {
+            if passing.len() < 2000 {
                 let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
                 passing.push(entry, GFP_KERNEL)?;
             } else {
@@ -569,7 +539,7 @@ mod tests {
         assert_eq!(walk(&root, Kind::Pd, true)?, 0);
         assert!(root.get(Kind::Pd, entry.id()).is_none());
         // Its number is not given to another: it may come back with it.
-        root.table(Kind::Pd).next_id.store(0, Relaxed);
+        root.table(Kind::Pd).start_at(0);
         let other = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
         assert!(other.id() != entry.id());
 
@@ -608,9 +578,6 @@ mod tests {
         assert_eq!(root.generation(Kind::Pd), full);
         drop(entry);
         assert!(root.generation(Kind::Pd) != full);
-        // It is never zero, not even after 2^32 changes.
-        root.table(Kind::Pd).generation.store(-1, Relaxed);
-        assert!(root.generation(Kind::Pd) != 0);
         Ok(())
     }
 

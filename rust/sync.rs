@@ -15,6 +15,7 @@ pub(crate) use self::{
     kref::Kref,
     once::Once,
     rwsem::{
+        Guarded,
         Held,
         RwSemaphore,
         WriteGuard, //

@@ -86,14 +86,24 @@ enum rdma_restrack_type {
  * &struct ib_device.
  */
 struct rdma_restrack_table {
-	/* private: entries that a lookup can find */
-	atomic_t		count;
+	/* private: entries in the table */
+	u32			linked;
 	/* private: those of them that are shown only on request */
-	atomic_t		details;
+	u32			details;
+	/* private: entries in the table that are being deleted */
+	atomic_t		dying;
+	/* private: those of them that are shown only on request */
+	atomic_t		dying_details;
+	/* private: how often an entry was linked or unlinked */
+	u32			changes;
+	/* private: how often an entry began to be deleted, or came back */
+	atomic_t		turns;
 	/* private: where the search for an unused number starts */
 	u32			next_id;
-	/* private: changes whenever an entry comes or goes */
-	atomic_t		generation;
+	/* private: how many linked entries are too many for the chains */
+	u32			grow_at;
+	/* private: more chains than the root has room for */
+	void			*segments;
 };
 
 /**

@@ -5,6 +5,7 @@
 //! C header: [`include/linux/rwsem.h`](srctree/include/linux/rwsem.h)
 
 use crate::bindings;
+use core::cell::UnsafeCell;
 use kernel::types::{
     NotThreadSafe,
     Opaque, //
@@ -56,6 +57,29 @@ impl RwSemaphore {
         // SAFETY: The semaphore is initialised by the type invariant.
         unsafe { bindings::down_write(self.0.get()) };
         WriteGuard(self, NotThreadSafe)
+    }
+}
+
+/// What a [`RwSemaphore`] beside it protects.
+///
+/// Which lock that is, is the business of who has both.
+#[repr(transparent)]
+pub(crate) struct Guarded<T>(UnsafeCell<T>);
+
+impl<T> Guarded<T> {
+    /// The data, to be read while the lock is held.
+    #[inline]
+    pub(crate) fn get<'a>(&'a self, _lock: &'a impl Held) -> &'a T {
+        // SAFETY: Nobody writes it while the lock is held.
+        unsafe { &*self.0.get() }
+    }
+
+    /// The data, to be changed while the lock is held for writing.
+    #[inline]
+    pub(crate) fn get_mut<'a>(&'a self, _lock: &'a mut WriteGuard<'_>) -> &'a mut T {
+        // SAFETY: Nobody else has the lock, and the borrow of the guard keeps its holder from
+        // coming here twice.
+        unsafe { &mut *self.0.get() }
     }
 }
 
