@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: GPL-2.0
+//
+// The summary of a device lists XRC domains too, and counts what the one who
+// asks may see: netlink calls us in the context of that process, so its PID
+// namespace is the current one.
+//
+// File: drivers/infiniband/core/nldev.c
+// Rule count: 1 place, +3 -1
+// Rule names: 1 place, +1 -0
+
+@count@
+identifier device, type, show_details;
+expression curr;
+@@
+ fill_res_info(..., struct ib_device *device, bool show_details)
+ {
+ 	<+...
+-	curr = rdma_restrack_count(device, type, show_details);
++	curr = rdma_restrack_count_details(&device->res, type, task_active_pid_ns(current), show_details);
+ 	...+>
+ }
+
+@names@
+identifier names;
+@@
+ const char * const names[RDMA_RESTRACK_MAX] = {
+ 	...,
+ 	[RDMA_RESTRACK_QP] = "qp",
++	[RDMA_RESTRACK_XRCD] = "xrcd",
+ 	...,
+ };

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * What ib_core keeps for itself about the resource tracker. The tracker is
+ * rdma_restrack.ko, its interface <rdma/restrack.h>.
+ */
+
+#ifndef _RDMA_CORE_RESTRACK_H_
+#define _RDMA_CORE_RESTRACK_H_
+
+#include <rdma/restrack.h>
+
+struct ib_srq;
+struct netlink_callback;
+struct rdma_counter;
+
+typedef int (*restrack_fill_t)(struct sk_buff *msg, bool has_cap_net_admin,
+			       struct rdma_restrack_entry *res, u32 port);
+
+int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
+		  struct ib_device *dev, enum rdma_restrack_type type,
+		  int attrtype, restrack_fill_t fill, u32 port,
+		  bool show_details);
+int restrack_fill_srq_qps(struct sk_buff *msg, struct ib_srq *srq);
+int restrack_fill_counter_qps(struct sk_buff *msg,
+			      struct rdma_counter *counter);
+
+#endif /* _RDMA_CORE_RESTRACK_H_ */
