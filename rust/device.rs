@@ -12,6 +12,7 @@ use crate::{
     kind::Kind,
     root::Root, //
 };
+use core::mem::offset_of;
 use kernel::{
     container_of,
     types::Opaque, //
@@ -89,15 +90,33 @@ pub(crate) struct Object<'a> {
     kind: Kind,
 }
 
-/// The `device` of the object of this type that has this entry as its `res`.
-macro_rules! device_of {
-    ($entry:expr, $type:ident, $($device:tt)+) => {{
-        // SAFETY: By the type invariant of `Object`.
-        let object = unsafe { container_of!($entry, bindings::$type, res) };
-        // SAFETY: The field of a live object.
-        unsafe { (*object).$($device)+ }
-    }};
+/// Where the `device` of an object is, seen from its `res`, in bytes.
+macro_rules! device_offset {
+    ($type:ident, $($device:tt)+) => {
+        offset_of!(bindings::$type, $($device)+) as isize
+            - offset_of!(bindings::$type, res) as isize
+    };
 }
+
+/// For each kind of object: where its `device` is, seen from its `res`, in bytes.
+static DEVICE_OFFSETS: [isize; Kind::COUNT] = {
+    let mut offsets = [0; Kind::COUNT];
+    offsets[Kind::Pd as usize] = device_offset!(ib_pd, device);
+    offsets[Kind::Cq as usize] = device_offset!(ib_cq, device);
+    offsets[Kind::Qp as usize] = device_offset!(ib_qp, device);
+    offsets[Kind::Xrcd as usize] = device_offset!(ib_xrcd, device);
+    offsets[Kind::CmId as usize] = device_offset!(rdma_id_private, id.device);
+    offsets[Kind::Mr as usize] = device_offset!(ib_mr, device);
+    offsets[Kind::Ctx as usize] = device_offset!(ib_ucontext, device);
+    offsets[Kind::Counter as usize] = device_offset!(rdma_counter, device);
+    offsets[Kind::Srq as usize] = device_offset!(ib_srq, device);
+    offsets[Kind::Dmah as usize] = device_offset!(ib_dmah, device);
+    #[cfg(restrack_comp_cntr)]
+    {
+        offsets[Kind::CompCntr as usize] = device_offset!(ib_comp_cntr, device);
+    }
+    offsets
+};
 
 impl<'a> Object<'a> {
     /// The object of an entry; none if the entry's type does not exist.
@@ -129,23 +148,14 @@ impl<'a> Object<'a> {
     /// The device of the object, unless it has none (yet).
     #[inline]
     pub(crate) fn device(self) -> Option<&'a Device> {
-        let entry = self.raw();
-        let device = match self.kind {
-            Kind::Pd => device_of!(entry, ib_pd, device),
-            Kind::Cq => device_of!(entry, ib_cq, device),
-            Kind::Qp => device_of!(entry, ib_qp, device),
-            Kind::Xrcd => device_of!(entry, ib_xrcd, device),
-            Kind::CmId => device_of!(entry, rdma_id_private, id.device),
-            Kind::Mr => device_of!(entry, ib_mr, device),
-            Kind::Ctx => device_of!(entry, ib_ucontext, device),
-            Kind::Counter => device_of!(entry, rdma_counter, device),
-            Kind::Srq => device_of!(entry, ib_srq, device),
-            Kind::Dmah => device_of!(entry, ib_dmah, device),
-            #[cfg(restrack_comp_cntr)]
-            Kind::CompCntr => device_of!(entry, ib_comp_cntr, device),
-            #[cfg(not(restrack_comp_cntr))]
-            Kind::CompCntr => core::ptr::null_mut(),
-        };
+        let offset = *DEVICE_OFFSETS.get(self.kind as usize)?;
+        if offset == 0 {
+            // This kernel has no such objects.
+            return None;
+        }
+        let device = self.raw().wrapping_byte_offset(offset);
+        // SAFETY: The field of a live object, by the type invariant.
+        let device = unsafe { *device.cast::<*mut bindings::ib_device>() };
         // SAFETY: NULL or a live device, for the object keeps it.
         unsafe { Device::from_raw(device) }
     }
@@ -165,6 +175,12 @@ impl<'a> Object<'a> {
     /// The number of the object, if it is a counter.
     #[inline]
     pub(crate) fn counter_number(self) -> Option<u32> {
-        (self.kind == Kind::Counter).then(|| device_of!(self.raw(), rdma_counter, id))
+        if self.kind != Kind::Counter {
+            return None;
+        }
+        // SAFETY: By the type invariant.
+        let counter = unsafe { container_of!(self.raw(), bindings::rdma_counter, res) };
+        // SAFETY: The field of a live object.
+        Some(unsafe { (*counter).id })
     }
 }

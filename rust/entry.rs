@@ -6,6 +6,7 @@ use crate::{
     bindings,
     hlist,
     kind::Kind,
+    misuse::Misuse,
     owner::{
         self,
         KernelName,
@@ -62,7 +63,7 @@ pub(crate) enum State {
 ///
 /// # Invariants
 ///
-/// - `comp` is initialised if `kref` was ever more than zero.
+/// - `comp` is initialised when the last reader of a dying entry leaves.
 /// - `root` points to the root whose table `node` is linked in, or is NULL.
 #[repr(C)]
 pub(crate) struct Entry {
@@ -85,8 +86,8 @@ pub(crate) struct Entry {
 /// The time, in jiffies.
 #[inline]
 fn now() -> c_ulong {
-    // SAFETY: Reads a clock.
-    unsafe { bindings::restrack_helper_jiffies() }
+    // SAFETY: A counter that is always there, and may change at any time.
+    unsafe { (&raw const bindings::jiffies).read_volatile() }
 }
 
 /// Fails the build where `Entry` and the header disagree.
@@ -133,12 +134,9 @@ unsafe impl hlist::Linked for Entry {
 }
 
 impl Entry {
-    /// Makes the keeper's reference, and all that is needed to give out others.
+    /// Makes the keeper's reference, so that others can be had.
     #[inline]
     pub(crate) fn init(&self, kind: bindings::rdma_restrack_type) {
-        // SAFETY: A keeper initialises an entry that is not in use: nobody waits for it.
-        // INVARIANT: `kref` is set after this.
-        unsafe { self.comp.init() };
         self.kref.init();
         self.kind.set(kind);
     }
@@ -242,13 +240,29 @@ impl Entry {
     /// Gives up the keeper's reference and waits until the last reader has left. Sleeps.
     ///
     /// No new reader comes meanwhile: lookups see that the entry is dying. Without a reader the
-    /// completion is not touched.
+    /// completion is not even initialised.
     #[inline]
     pub(crate) fn drain(&self) {
         self.state.store(State::Dying);
+        if !self.kref.put_if_last() {
+            self.wait_for_readers();
+        }
+    }
+
+    /// The part of [`Self::drain`] with readers.
+    #[cold]
+    fn wait_for_readers(&self) {
+        if self.kref.is_spent() {
+            // Somebody put what others had. Nobody is left to wake this thread.
+            Misuse::PutTooOften.warn(c"rdma_restrack_put", self.raw_kind(), self.id());
+            return self.kref.clear();
+        }
+        // SAFETY: Nobody waits but this thread, and nobody completes it before the count is zero,
+        // which it is not before this thread puts its reference.
+        // INVARIANT: The last reader leaves after this.
+        unsafe { self.comp.init() };
         if !self.kref.put() {
             self.comp.wait();
-            self.kref.clear();
         }
     }
 
@@ -256,8 +270,8 @@ impl Entry {
     ///
     /// To be called with the root's lock held for writing, if the entry is in a table: a reader
     /// that finds it afterwards then sees all that the keeper did before.
+    #[inline]
     pub(crate) fn revive(&self) {
-        self.comp.reinit();
         self.state.store(State::Tracked);
         self.kref.init();
     }
@@ -314,11 +328,14 @@ impl Entry {
     /// The last reader has left.
     #[cold]
     fn left(&self) {
-        // Nobody is going to delete an entry that was never added: its keeper just puts it.
-        if self.state.load() == State::New {
-            self.owner.release();
+        match self.state() {
+            // The keeper waits for this.
+            State::Dying => self.comp.complete(),
+            // Nobody is going to delete an entry that was never added: its keeper just puts it.
+            State::New => self.owner.release(),
+            // Somebody put too often: the keeper has a reference. It will notice.
+            State::Tracked | State::Orphaned => {}
         }
-        self.comp.complete();
     }
 
     /// Is there a reference, so that another can be had?
@@ -433,6 +450,8 @@ mod tests {
         let entry = TestEntry::new(Kind::Pd)?;
         entry.begin();
         entry.state.store(State::Dying);
+        // SAFETY: Nobody waits for it yet.
+        unsafe { entry.comp.init() };
         assert!(entry.put());
         assert!(entry.comp.is_done());
         assert_eq!(usage(&task), before + 1);
@@ -446,8 +465,6 @@ mod tests {
         let entry = TestEntry::new(Kind::Pd)?;
         entry.begin();
         entry.drain();
-        // The last reader would have completed it.
-        assert!(!entry.comp.is_done());
         assert!(!entry.get());
         entry.end();
         Ok(())

@@ -22,27 +22,6 @@ void restrack_helper_init_completion(struct completion *x)
 	init_completion(x);
 }
 
-void restrack_helper_reinit_completion(struct completion *x)
-{
-	reinit_completion(x);
-}
-
-void restrack_helper_kref_init(struct kref *kref)
-{
-	kref_init(kref);
-}
-
-/* For an object that nobody can have a reference to. */
-void restrack_helper_kref_clear(struct kref *kref)
-{
-	refcount_set(&kref->refcount, 0);
-}
-
-unsigned int restrack_helper_kref_read(const struct kref *kref)
-{
-	return kref_read(kref);
-}
-
 void restrack_helper_kref_get(struct kref *kref)
 {
 	kref_get(kref);
@@ -51,6 +30,12 @@ void restrack_helper_kref_get(struct kref *kref)
 bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 {
 	return kref_get_unless_zero(kref);
+}
+
+/* There is no kref_put_if_one(). */
+bool restrack_helper_kref_put_if_last(struct kref *kref)
+{
+	return refcount_dec_if_one(&kref->refcount);
 }
 
 /* kref_put() without its release function: the caller has its own. */
@@ -86,11 +71,6 @@ void restrack_helper_hlist_move_before(struct hlist_head *from,
 		from->first = end;
 		end->pprev = &from->first;
 	}
-}
-
-unsigned long restrack_helper_jiffies(void)
-{
-	return jiffies;
 }
 
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j)
@@ -147,6 +127,10 @@ void restrack_helper_warn(enum restrack_misuse what, const char *func,
 		break;
 	case RESTRACK_MISUSE_QP_NUMBER:
 		WARN_ONCE(1, "%s: QP or port number out of range (type %u, id %u)\n",
+			  func, type, id);
+		break;
+	case RESTRACK_MISUSE_PUT_TOO_OFTEN:
+		WARN_ONCE(1, "%s: put more often than got (type %u, id %u)\n",
 			  func, type, id);
 		break;
 	case RESTRACK_MISUSE_LEAKED:

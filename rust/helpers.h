@@ -19,13 +19,10 @@ struct task_struct;
 void restrack_helper_init_rwsem(struct rw_semaphore *sem);
 
 void restrack_helper_init_completion(struct completion *x);
-void restrack_helper_reinit_completion(struct completion *x);
 
-void restrack_helper_kref_init(struct kref *kref);
-void restrack_helper_kref_clear(struct kref *kref);
-unsigned int restrack_helper_kref_read(const struct kref *kref);
 void restrack_helper_kref_get(struct kref *kref);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
+bool restrack_helper_kref_put_if_last(struct kref *kref);
 bool restrack_helper_kref_put(struct kref *kref);
 
 void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h);
@@ -36,7 +33,6 @@ void restrack_helper_hlist_move_before(struct hlist_head *from,
 				       struct hlist_node *end,
 				       struct hlist_head *to);
 
-unsigned long restrack_helper_jiffies(void);
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
 const char *restrack_helper_task_comm(struct task_struct *task);
@@ -49,6 +45,7 @@ const char *restrack_helper_task_comm(struct task_struct *task);
  * @RESTRACK_MISUSE_ADD_TWICE: an entry that is tracked already
  * @RESTRACK_MISUSE_NOT_DYING: abort_del without begin_del
  * @RESTRACK_MISUSE_QP_NUMBER: a QP or port number that does not fit its field
+ * @RESTRACK_MISUSE_PUT_TOO_OFTEN: more references put than taken
  * @RESTRACK_MISUSE_LEAKED: clean of a root that still has entries
  */
 enum restrack_misuse {
@@ -58,6 +55,7 @@ enum restrack_misuse {
 	RESTRACK_MISUSE_ADD_TWICE,
 	RESTRACK_MISUSE_NOT_DYING,
 	RESTRACK_MISUSE_QP_NUMBER,
+	RESTRACK_MISUSE_PUT_TOO_OFTEN,
 	RESTRACK_MISUSE_LEAKED,
 };
 

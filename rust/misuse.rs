@@ -21,6 +21,8 @@ pub(crate) enum Misuse {
     NotDying = bindings::RESTRACK_MISUSE_NOT_DYING,
     /// A QP or port number that does not fit into its part of the entry's number.
     QpNumber = bindings::RESTRACK_MISUSE_QP_NUMBER,
+    /// More references put than taken.
+    PutTooOften = bindings::RESTRACK_MISUSE_PUT_TOO_OFTEN,
     /// A root that still has entries when it is cleaned.
     Leaked = bindings::RESTRACK_MISUSE_LEAKED,
 }

@@ -36,14 +36,6 @@ impl Completion {
         unsafe { bindings::restrack_helper_init_completion(self.0.get()) };
     }
 
-    /// Makes the completion wait for another event.
-    #[doc(alias = "reinit_completion")]
-    #[inline]
-    pub(crate) fn reinit(&self) {
-        // SAFETY: The completion is initialised by the type invariant.
-        unsafe { bindings::restrack_helper_reinit_completion(self.0.get()) };
-    }
-
     /// Says that the event has happened, and wakes one who waits for it. Does not sleep.
     #[inline]
     pub(crate) fn complete(&self) {
@@ -105,7 +97,8 @@ mod tests {
             assert!(!before);
             assert!(completion.is_done());
             completion.wait();
-            completion.reinit();
+            // SAFETY: Nobody waits any more.
+            unsafe { completion.init() };
         }
         Ok(())
     }

@@ -4,8 +4,14 @@
 //!
 //! C header: [`include/linux/kref.h`](srctree/include/linux/kref.h)
 
-use crate::bindings;
-use kernel::types::Opaque;
+use crate::{
+    bindings,
+    sync::Once, //
+};
+use kernel::{
+    prelude::*,
+    types::Opaque, //
+};
 
 /// Wraps the kernel's `struct kref`.
 ///
@@ -21,14 +27,24 @@ unsafe impl Send for Kref {}
 unsafe impl Sync for Kref {}
 
 impl Kref {
+    /// The counter itself.
+    ///
+    /// `kref_init()` and `kref_read()` are one plain store and load of it.
+    #[inline]
+    fn counter(&self) -> &Once<c_int> {
+        // SAFETY: The field of a live object.
+        let counter = unsafe { &raw const (*self.0.get()).refcount.refs.counter };
+        // SAFETY: As above; `Once` is transparent, and all accesses to the field are atomic.
+        unsafe { &*counter.cast::<Once<c_int>>() }
+    }
+
     /// Sets the count to one.
     ///
     /// The store is relaxed: what it publishes has to be ordered by a lock.
     #[doc(alias = "kref_init")]
     #[inline]
     pub(crate) fn init(&self) {
-        // SAFETY: `self` is a live `struct kref`.
-        unsafe { bindings::restrack_helper_kref_init(self.0.get()) };
+        self.counter().store(1);
     }
 
     /// Sets the count to zero.
@@ -36,16 +52,19 @@ impl Kref {
     /// For a count that somebody put too often: it is saturated and would stay so.
     #[doc(alias = "refcount_set")]
     pub(crate) fn clear(&self) {
-        // SAFETY: `self` is a live `struct kref`.
-        unsafe { bindings::restrack_helper_kref_clear(self.0.get()) };
+        self.counter().store(0);
     }
 
     /// Is there no reference?
     #[doc(alias = "kref_read")]
     #[inline]
     pub(crate) fn is_zero(&self) -> bool {
-        // SAFETY: `self` is a live `struct kref`.
-        unsafe { bindings::restrack_helper_kref_read(self.0.get()) == 0 }
+        self.counter().load() == 0
+    }
+
+    /// Is there no reference, or is the count saturated because it was put at zero?
+    pub(crate) fn is_spent(&self) -> bool {
+        self.counter().load() <= 0
     }
 
     /// Takes a reference where there is one already.
@@ -62,6 +81,18 @@ impl Kref {
     pub(crate) fn get_unless_zero(&self) -> bool {
         // SAFETY: `self` is a live `struct kref`.
         unsafe { bindings::restrack_helper_kref_get_unless_zero(self.0.get()) }
+    }
+
+    /// Drops a reference if it is the last.
+    ///
+    /// What the caller writes then comes after all that others did with the object before they put
+    /// theirs.
+    #[doc(alias = "refcount_dec_if_one")]
+    #[inline]
+    #[must_use = "otherwise the reference is still there"]
+    pub(crate) fn put_if_last(&self) -> bool {
+        // SAFETY: `self` is a live `struct kref`.
+        unsafe { bindings::restrack_helper_kref_put_if_last(self.0.get()) }
     }
 
     /// Drops a reference; true if it was the last.
@@ -108,11 +139,25 @@ mod tests {
     }
 
     #[test]
+    fn it_is_put_only_if_it_is_the_last() {
+        let kref = zero();
+        kref.init();
+        kref.get();
+        assert!(!kref.put_if_last());
+        assert!(!kref.put());
+        assert!(kref.put_if_last());
+        assert!(kref.is_zero());
+        assert!(!kref.put_if_last());
+    }
+
+    #[test]
     fn cleared_is_zero() {
         let kref = zero();
         kref.init();
+        assert!(!kref.is_spent());
         kref.clear();
         assert!(kref.is_zero());
+        assert!(kref.is_spent());
         assert!(!kref.get_unless_zero());
     }
 }
