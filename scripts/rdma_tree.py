@@ -39,11 +39,35 @@ IB_CORE = CHECKOUT / "scripts" / "ib_core"
 CORE = "drivers/infiniband/core"
 STATE = ".rdma_tree.json"
 
-# What to build. A directory whose Makefile asks Kconfig for permission still
-# does: nothing is built that the kernel's configuration has switched off.
+@dataclasses.dataclass(frozen=True)
+class Set:
+    """What to build: directories, and what make is told about them."""
+
+    dirs: tuple
+    # Drivers that this project needs and a distribution may have switched off;
+    # nothing else is built that the kernel's configuration does not ask for.
+    switches: tuple
+    # Modules of drivers for which the kernel may lack the other half.
+    incomplete: tuple = ()
+
+
 SETS = {
-    "software": [CORE, "drivers/infiniband/sw/rxe", "drivers/infiniband/sw/siw"],
-    "drivers": ["drivers/infiniband"],
+    "software": Set(
+        dirs=(CORE, "drivers/infiniband/sw/rxe", "drivers/infiniband/sw/siw"),
+        switches=("CONFIG_RDMA_SIW=m",)),
+    "drivers": Set(
+        dirs=("drivers/infiniband",),
+        switches=("CONFIG_RDMA_SIW=m",
+                  "CONFIG_INFINIBAND_BNG_RE=m",
+                  "CONFIG_INFINIBAND_EFA=m",
+                  "CONFIG_INFINIBAND_ERDMA=m",
+                  "CONFIG_INFINIBAND_HNS_HIP08=m",
+                  "CONFIG_INFINIBAND_IONIC=m",
+                  "CONFIG_INFINIBAND_RTRS=m",
+                  "CONFIG_INFINIBAND_RTRS_CLIENT=m",
+                  "CONFIG_INFINIBAND_RTRS_SERVER=m",
+                  "CONFIG_INFINIBAND_VMWARE_PVRDMA=m"),
+        incomplete=("bng_re", "hns-roce-hw-v2")),
 }
 
 # Never taken from the kernel: its tracker, and the interface of it.
@@ -59,10 +83,6 @@ ADDED = {
     f"{CORE}/restrack_nl.c": IB_CORE / "restrack_nl.c",
 }
 
-# Drivers that can be built on x86_64 and that a distribution may have switched
-# off. Other configuration symbols they need must be on already.
-EXTRA_DRIVERS = []
-
 KBUILD = """\
 # SPDX-License-Identifier: GPL-2.0
 # Made by scripts/rdma_tree.py, as everything else here.
@@ -71,10 +91,9 @@ ifndef RESTRACK
 $(error RESTRACK= has to name the rdma_restrack checkout)
 endif
 
-# The tracker's header, then the patched ones, then those of the kernel. This
-# variable is the only one that the compiler sees before the kernel's own
-# include directories; it reaches subdirectories through the environment.
-NOSTDINC_FLAGS := -I$(RESTRACK)/include -I$(abspath $(src))/include $(NOSTDINC_FLAGS)
+# The tracker's header, then the patched ones, then those of the kernel. The
+# kernel exports this variable, so it reaches the subdirectories, too.
+LINUXINCLUDE := -I$(RESTRACK)/include -I$(abspath $(src))/include $(LINUXINCLUDE)
 
 """
 
@@ -284,21 +303,20 @@ class Tree:
 class Build:
     """Runs make and understands what it says."""
 
-    def __init__(self, tree, kernel_build, symvers, make_args, jobs):
+    def __init__(self, tree, what, kernel_build, symvers, make_args, jobs):
         self.tree = tree
+        self.what = what
         self.obj = kernel_build
         self.symvers = symvers
         self.make_args = make_args
         self.jobs = jobs
         self.log = tree.out / "build.log"
 
-    def run(self, keep_going=False, extra=()):
-        command = ["make", f"-j{self.jobs}", "-C", self.obj,
+    def run(self):
+        command = ["make", "-k", f"-j{self.jobs}", "-C", self.obj,
                    f"M={self.tree.out}", f"RESTRACK={CHECKOUT}",
-                   *self._compiler(), *self._symbols(), *extra,
+                   *self._compiler(), *self._symbols(), *self.what.switches,
                    *self.make_args, "modules"]
-        if keep_going:
-            command.insert(1, "-k")
         started = last = time.monotonic()
         objects, complaints = 0, []
         with open(self.log, "w", encoding="utf-8") as log, subprocess.Popen(
@@ -338,15 +356,23 @@ class Build:
         return [f"CC={compiler}"] if shutil.which(compiler) else []
 
     def _symbols(self):
+        symbols = []
         if self.symvers:
-            return [f"KBUILD_EXTRA_SYMBOLS={self.symvers}"]
-        return ["KBUILD_MODPOST_WARN=1"]
+            symbols += [f"KBUILD_EXTRA_SYMBOLS={self.symvers}"]
+        if self.what.incomplete or not self.symvers:
+            symbols += ["KBUILD_MODPOST_WARN=1"]
+        return symbols
 
     def _expected(self, line):
-        """Without the tracker's module its symbols are not to be found."""
-        return not self.symvers and re.search(
-            r"WARNING: modpost: .*rdma_(restrack_\w+|is_kernel_res)\b.* "
-            r"undefined!", line)
+        """Symbols that cannot be found, for a reason that is known."""
+        undefined = re.search(r"^WARNING: modpost: \S*?([^/]+)\.ko: "
+                              r"symbol '(\w+)' undefined!$", line)
+        if not undefined:
+            return False
+        module, symbol = undefined.groups()
+        if symbol == "rdma_is_kernel_res" or symbol.startswith("rdma_restrack_"):
+            return not self.symvers
+        return module in self.what.incomplete
 
     def _check_headers(self):
         """No object may have seen the kernel's own version of a header."""
@@ -401,17 +427,17 @@ def main():
     out.mkdir(parents=True, exist_ok=True)
     with open(out / ".lock", "w", encoding="utf-8") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        tree = Tree(source, out, SETS[args.set] + args.also)
+        what = SETS[args.set]
+        tree = Tree(source, out, [*what.dirs, *args.also])
         started = time.monotonic()
         written = tree.update()
         say(f"RDMA tree: {written} files written in "
             f"{time.monotonic() - started:.1f} s")
         if args.build:
-            build = Build(tree, (args.kernel_build or source).resolve(),
+            build = Build(tree, what, (args.kernel_build or source).resolve(),
                           args.module_symvers and args.module_symvers.resolve(),
                           args.make_args, args.jobs)
-            build.run(keep_going=args.set == "drivers",
-                      extra=EXTRA_DRIVERS if args.set == "drivers" else [])
+            build.run()
             for module in build.modules():
                 print(module)
 
