@@ -101,6 +101,11 @@ def _board(accelerator, machine):
                     "-cpu", "max,la57=off", "-smp", str(machine.cpus)]
 
 
+def log_of(kernel, name):
+    """Where everything that a boot prints is kept."""
+    return CHECKOUT / "build/logs" / f"{kernel.variant.name}-{name}.log"
+
+
 def boot(kernel, modules, name, command, limit, machine=None, show=False,
          interactive=False):
     """Boots, runs the shell command as root, and says how it went.
@@ -112,7 +117,7 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
     variant = kernel.variant
     build = CHECKOUT / "build" / variant.name
     results = build / "results" / name
-    log = CHECKOUT / "build/logs" / f"{variant.name}-{name}.log"
+    log = log_of(kernel, name)
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -130,7 +135,9 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
         # unless it has itself written to the page since: so it clears every
         # page that the kernel hands out.
         "init_on_alloc=1",
-        "nokaslr random.trust_cpu=on",
+        "nokaslr random.trust_cpu=on log_buf_len=4M",
+        # Devices are for the tests to make.
+        "dummy.numdummies=0",
         machine.cmdline])
     messages = results / "kernel.log"
     qemu = [
@@ -147,7 +154,7 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
         "-kernel", kernel.image, "-append", cmdline]
     # virtiofsd serves the root of this view and must be there before QEMU.
     start = ("/usr/libexec/virtiofsd --socket-path=/run/fs.sock --shared-dir=/ "
-             "--sandbox=none --cache=auto --rlimit-nofile=0 --announce-submounts "
+             "--sandbox=none --cache=always --rlimit-nofile=0 --announce-submounts "
              f"--inode-file-handles=never >{results}/virtiofsd.log 2>&1 & "
              "while [ ! -S /run/fs.sock ]; do kill -0 $! || exit 99; sleep 0.02; done; "
              'exec "$@"')

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# The front door. Each target is a function of the same name in
+# scripts/targets.py; Kbuild reads the file Kbuild, not this one.
+
+ifneq ($(KERNELRELEASE),)
+$(error Kbuild reads Kbuild; this Makefile is for people)
+endif
+
+PYTHON ?= python3
+
+# What the targets read; on the command line or in the environment.
+export SERIES KERNEL LLVM KDIR V
+
+TARGETS := all run test kunit shell check drivers rust-analyzer clean help
+
+.PHONY: $(TARGETS)
+.DEFAULT_GOAL := all
+# One target after the other: each uses all processors by itself.
+.NOTPARALLEL:
+
+$(TARGETS):
+	+@$(PYTHON) -B scripts/targets.py $@

@@ -1,0 +1,43 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+#
+# Loads rdma_restrack and then each module named, and keeps what the KUnit
+# suites said that came with it: one KTAP document per suite, in
+# $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or unload.
+set -u
+suites=/sys/kernel/debug/kunit
+seen=" "
+failed=0
+
+collect() {
+	for suite in "$suites"/*/; do
+		suite=$(basename "$suite")
+		case "$seen" in *" $suite "*) continue ;; esac
+		[ -e "$suites/$suite/results" ] || continue
+		seen="$seen$suite "
+		cat "$suites/$suite/results" >"$RESULTS/$1.$suite.ktap"
+	done
+}
+
+loaded=
+for module in rdma_restrack "$@"; do
+	echo "loading $module"
+	collect "before"
+	rm -f "$RESULTS"/before.*
+	if modprobe "$module"; then
+		loaded="$module $loaded"
+	else
+		echo "$module does not load"
+		failed=1
+	fi
+	collect "$module"
+done
+
+for module in $loaded; do
+	modprobe -r "$module" || {
+		echo "$module does not unload"
+		failed=1
+	}
+done
+dmesg >"$RESULTS/dmesg.log"
+exit $failed

@@ -1,0 +1,86 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0
+#
+# Runs every executable tests/guest/*.sh, one after the other, each from the
+# same beginning: no RDMA module, no network device but lo. Leaves, per test,
+# in $RESULTS: <test>.log (its output), <test>.code (its exit code) and, if
+# something is wrong that the test did not see itself, <test>.complaint (a line
+# for each). A test has ended exactly if it has left a .code.
+set -u
+cd "$CHECKOUT/tests/guest" || exit 1
+
+# Kernel messages that are never fine.
+bad='WARNING: |BUG: |Oops|general protection|refcount_t: |possible recursive|possible circular|blocked for more than|waiting for .* to become free|rdma_restrack: '
+limit_default=60
+
+rdma_modules() {
+	awk '$1 ~ /^(ib_|iw_cm|rdma_|siw|rxe|rds_rdma)/ { print $1 }' /proc/modules
+}
+
+links() {
+	ip -o link show | awk -F': ' '$2 != "lo" { sub(/@.*/, "", $2); print $2 }'
+}
+
+# Brings the guest back to the beginning whatever a test has left.
+clean_up() {
+	for pid in $(ps -o pid= --ppid 2 -N | awk '$1 > 1'); do
+		[ "$pid" = $$ ] || [ "$pid" = $PPID ] || kill -KILL "$pid" 2>/dev/null
+	done
+	for netns in $(ip netns list 2>/dev/null | awk '{ print $1 }'); do
+		ip netns delete "$netns"
+	done
+	for link in $(links); do
+		ip link delete "$link" 2>/dev/null
+	done
+	for i in 1 2 3 4 5; do
+		for module in $(rdma_modules); do
+			timeout 10 rmmod "$module" 2>/dev/null
+		done
+		[ -n "$(rdma_modules)" ] || break
+		sleep 0.2
+	done
+}
+
+run() {
+	local test=$1 name limit expected code since
+	name=$(basename "$test" .sh)
+	limit=$(sed -n '1,20s/^# time limit: \([0-9]*\).*/\1/p' "$test")
+	expected=$(sed -n '1,20s/^# expects in dmesg: //p' "$test")
+	complaint=$RESULTS/$name.complaint
+	export TMPDIR=/tmp/$name
+	mkdir -p "$TMPDIR"
+	echo "=== $name"
+	echo "guest tests: start of $name" >/dev/kmsg
+	since=$(dmesg | wc -l)
+	timeout -k 5 "${limit:-$limit_default}" "$test" \
+		>"$RESULTS/$name.log" 2>&1 </dev/null
+	code=$?
+	if [ $code = 124 ] || [ $code = 137 ]; then
+		echo "took longer than ${limit:-$limit_default} s" >>"$complaint"
+	fi
+	dmesg | tail -n +$((since + 1)) >"$RESULTS/$name.dmesg"
+	grep -E "$bad" "$RESULTS/$name.dmesg" |
+		grep -v -E "${expected:-^$}" | head -3 |
+		sed 's/^/the kernel said: /' >>"$complaint"
+	if [ -n "$(rdma_modules)" ]; then
+		echo "left modules loaded:" $(rdma_modules) >>"$complaint"
+	fi
+	if [ -n "$(links)" ]; then
+		echo "left network devices:" $(links) >>"$complaint"
+	fi
+	clean_up
+	if [ -n "$(rdma_modules)" ]; then
+		echo "the modules could not be unloaded afterwards" >>"$complaint"
+	fi
+	[ -s "$complaint" ] || rm -f "$complaint"
+	rm -rf "$TMPDIR"
+	echo $code >"$RESULTS/$name.code"
+	echo "=== $name: $code"
+}
+
+export TMPDIR
+for test in *.sh; do
+	[ ! -x "$test" ] || run "./$test"
+done
+dmesg >"$RESULTS/dmesg.log"
+exit 0

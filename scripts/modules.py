@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The modules of one kernel variant, from sources to a folder that modprobe reads.
+
+Everything is below build/<variant>/ and is brought up to date by make: module/
+(rdma_restrack.ko), rdma/ (the patched RDMA sources and what they compile to),
+kunit/ (the C test suites), tree/ (/lib/modules of the guest).
+"""
+
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildroot import CHECKOUT
+from progress import VERBOSE, Step
+
+BUILD = CHECKOUT / "build"
+LOGS = BUILD / "logs"
+
+
+@dataclass(frozen=True)
+class Modules:
+    """What was built for one kernel."""
+
+    folder: Path        # what the guest sees as /lib/modules
+    restrack: Path      # rdma_restrack.ko
+    kunit: tuple        # names of the C KUnit modules
+
+
+def folder(variant):
+    return BUILD / variant.name
+
+
+def build(kernel, extra=(), extra_rdma=()):
+    """Builds what guests of this kernel load; words in extra go to make."""
+    out = folder(kernel.variant)
+    module, rdma, kunit = out / "module", out / "rdma", out / "kunit"
+    patch_sources(kernel)
+    build_restrack(kernel, module, extra)
+    with Step(f"RDMA modules for {kernel.variant.name}",
+              LOGS / f"{kernel.variant.name}-rdma.log") as step:
+        step.run(_rdma_tree(kernel, "--build", "--module-symvers",
+                            module / "Module.symvers", *extra_rdma,
+                            *kernel.variant.make_arguments))
+    if _has_kunit(kernel):
+        with Step(f"KUnit modules for {kernel.variant.name}",
+                  LOGS / f"{kernel.variant.name}-kunit-modules.log") as step:
+            kunit.mkdir(exist_ok=True)
+            step.run(make_command(
+                kernel, CHECKOUT / "tests/kunit", kunit,
+                f"RESTRACK={CHECKOUT}",
+                f"KBUILD_EXTRA_SYMBOLS={module}/Module.symvers {rdma}/Module.symvers",
+                *extra))
+    return install(kernel)
+
+
+def patch_sources(kernel, *words):
+    """The kernel's RDMA sources with our semantic patches, in build/<variant>/rdma."""
+    with Step(f"RDMA sources for {kernel.variant.name}",
+              LOGS / f"{kernel.variant.name}-sources.log") as step:
+        (folder(kernel.variant) / "rdma").mkdir(parents=True, exist_ok=True)
+        step.run(_rdma_tree(kernel, *words))
+
+
+def build_restrack(kernel, out, extra=()):
+    with Step(f"rdma_restrack.ko for {kernel.variant.name}",
+              LOGS / f"{kernel.variant.name}-module.log") as step:
+        out.mkdir(parents=True, exist_ok=True)
+        step.run(make_command(kernel, CHECKOUT, out, *extra))
+
+
+def build_drivers(kernel):
+    """Every driver that this kernel's configuration allows, to see it compile."""
+    out = folder(kernel.variant)
+    patch_sources(kernel)
+    build_restrack(kernel, out / "module")
+    with Step(f"every RDMA driver for {kernel.variant.name}",
+              LOGS / f"{kernel.variant.name}-drivers.log") as step:
+        (out / "drivers").mkdir(parents=True, exist_ok=True)
+        step.run(_rdma_tree(kernel, "--set", "drivers", "--build",
+                            "--module-symvers", out / "module/Module.symvers",
+                            *kernel.variant.make_arguments, tree="drivers"))
+    return sorted((out / "drivers").rglob("*.ko"))
+
+
+def _has_kunit(kernel):
+    return "CONFIG_KUNIT=y" in (kernel.objects / ".config").read_text()
+
+
+def _rdma_tree(kernel, *words, tree="rdma"):
+    out = folder(kernel.variant) / tree
+    return kernel.root.enter(
+        ["python3", "-B", CHECKOUT / "scripts/rdma_tree.py",
+         "--kernel-source", kernel.source, "--kernel-build", kernel.objects,
+         "--out", out, *words],
+        readable=[CHECKOUT, kernel.source, kernel.objects], writable=[out])
+
+
+def make_command(kernel, sources, out, *words, target="modules"):
+    """Kbuild on a folder of ours, with its output elsewhere."""
+    return kernel.root.enter(
+        ["make", f"-j{os.cpu_count()}", "-C", kernel.objects,
+         f"M={sources}", f"MO={out}",
+         f"RDMA_TREE={folder(kernel.variant)}/rdma",
+         *kernel.variant.make_arguments, *(["V=1"] if VERBOSE else []),
+         *words, target],
+        readable=[CHECKOUT, kernel.source, kernel.objects],
+        writable=[folder(kernel.variant)])
+
+
+def install(kernel):
+    """Puts the modules where the guest's modprobe finds them."""
+    out = folder(kernel.variant)
+    tree = out / "tree" / kernel.release
+    updates = tree / "updates"
+    restrack = out / "module/rdma_restrack.ko"
+    kunit = tuple(sorted((out / "kunit").glob("*.ko"))) if _has_kunit(kernel) else ()
+    modules = [restrack, *sorted((out / "rdma").rglob("*.ko")), *kunit]
+    with Step(f"modules of the guest {kernel.variant.name}",
+              LOGS / f"{kernel.variant.name}-install.log") as step:
+        updates.mkdir(parents=True, exist_ok=True)
+        for old in updates.iterdir():
+            if old.name not in {m.name for m in modules}:
+                old.unlink()
+        stale = [m for m in modules if _older(updates / m.name, m)]
+        _distribution(tree / "kernel", kernel.modules)
+        for module in stale:
+            # Debug information is most of a module, and a guest has no use for it.
+            fresh = updates / f".{module.name}"
+            step.run(kernel.root.enter(["objcopy", "--strip-debug", module, fresh],
+                                       readable=[CHECKOUT], writable=[out]))
+            fresh.rename(updates / module.name)
+        _depmod(step, kernel, out / "tree")
+    if kernel.variant.kernel == "stock":
+        shutil.copy2(restrack, BUILD / "rdma_restrack.ko")
+    return Modules(out / "tree", restrack, tuple(k.stem for k in kunit))
+
+
+def install_distribution(kernel):
+    """/lib/modules with the distribution's own RDMA modules: the C tracker."""
+    tree = folder(kernel.variant) / "tree-c"
+    with Step(f"Debian's own RDMA modules for {kernel.variant.name}",
+              LOGS / f"{kernel.variant.name}-install-c.log") as step:
+        (tree / kernel.release).mkdir(parents=True, exist_ok=True)
+        _distribution(tree / kernel.release / "kernel", kernel.stock_rdma)
+        _depmod(step, kernel, tree)
+    return Modules(tree, None, ())
+
+
+def _older(made, source):
+    return not made.exists() or made.stat().st_mtime < source.stat().st_mtime
+
+
+def _distribution(into, modules):
+    if modules and not into.exists():
+        fresh = into.with_name("kernel.new")
+        shutil.rmtree(fresh, ignore_errors=True)
+        shutil.copytree(modules / "kernel", fresh)
+        fresh.rename(into)
+
+
+def _depmod(step, kernel, tree):
+    for name in ("modules.builtin", "modules.order"):
+        # depmod wants them; nothing here is built in that modprobe asks for.
+        (tree / kernel.release / name).touch()
+    step.run(kernel.root.enter(["depmod", kernel.release],
+                               readable=[CHECKOUT],
+                               over=[(tree, "/usr/lib/modules")]))

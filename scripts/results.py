@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What tests said: KTAP documents to counts, and the verdict over all of them.
+
+KTAP is read by the parser of the kernel's own kunit.py, one document at a
+time. What should have said something and did not has failed.
+"""
+
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from buildroot import CHECKOUT
+from progress import say
+
+TESTS = CHECKOUT / "tests/guest"
+
+
+@dataclass(frozen=True)
+class GuestTest:
+    """One executable in tests/guest."""
+
+    path: Path
+    limit: int      # seconds
+
+    @property
+    def name(self):
+        return self.path.stem
+
+
+@dataclass(frozen=True)
+class Failure:
+    name: str
+    why: str
+    log: Path
+
+
+class Total:
+    """Counts of everything that ran, and each failure."""
+
+    def __init__(self):
+        self.passed = self.skipped = 0
+        self.failures = []
+
+    def add(self, passed, skipped, failures):
+        self.passed += passed
+        self.skipped += skipped
+        self.failures += failures
+
+    def conclude(self):
+        """Prints the failures and the closing line; the exit code."""
+        for failure in self.failures:
+            print(f"FAILED {failure.name}: {failure.why} "
+                  f"(log: {_short(failure.log)})")
+        print(f"{self.passed} passed, {len(self.failures)} failed, "
+              f"{self.skipped} skipped", flush=True)
+        return 0 if self.passed and not self.failures else 1
+
+
+def _short(path):
+    return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
+
+
+def _parser(kernel):
+    folder = str(kernel.source / "tools/testing/kunit")
+    if folder not in sys.path:
+        sys.path.insert(0, folder)
+    import kunit_parser     # pylint: disable=import-outside-toplevel
+    import kunit_printer    # pylint: disable=import-outside-toplevel
+    return kunit_parser, kunit_printer.null_printer
+
+
+def read(kernel, text, name, log):
+    """Counts of one KTAP document: passed, skipped, failures."""
+    parser, silent = _parser(kernel)
+    test = parser.parse_run_tests(text.splitlines(), silent)
+    status = parser.TestStatus
+    failures = []
+
+    def walk(test, path):
+        if test.subtests:
+            for sub in test.subtests:
+                walk(sub, path + [sub.name])
+        elif test.status not in (status.SUCCESS, status.SKIPPED):
+            why = {status.FAILURE: "failed", status.TEST_CRASHED: "gave no result",
+                   status.NO_TESTS: "has no test"}.get(test.status, "is not KTAP")
+            failures.append(Failure(": ".join([name, *filter(None, path)]), why, log))
+
+    walk(test, [])
+    if not failures and (test.counts.failed or test.counts.crashed
+                         or test.counts.errors or not test.ok_status()):
+        failures.append(Failure(name, "its KTAP is not consistent (plan and results)",
+                                log))
+    return test.counts.passed, test.counts.skipped, failures
+
+
+def kunit(kernel, verdict, modules):
+    """What the KUnit boot left: one document per suite, some per module."""
+    total = Total()
+    variant = kernel.variant.name
+    documents = sorted(verdict.results.glob("*.ktap"))
+    for module in ("rdma_restrack", *modules):
+        mine = [d for d in documents if d.name.startswith(f"{module}.")]
+        if not mine:
+            total.add(0, 0, [Failure(f"{variant}: {module}", "ran no KUnit suite",
+                                     verdict.log)])
+        before, bad = total.passed, len(total.failures)
+        for document in mine:
+            suite = document.name.split(".")[1]
+            total.add(*read(kernel, document.read_text(errors="replace"),
+                            f"{variant}: {suite}", document))
+        say(f"  {module}: {len(mine)} suites, {total.passed - before} passed, "
+            f"{len(total.failures) - bad} failed")
+    if verdict.why:
+        total.add(0, 0, [Failure(f"{variant}: KUnit", verdict.why, verdict.log)])
+    return total.passed, total.skipped, total.failures
+
+
+def guest_tests():
+    """The guest tests there are, in the order in which they run."""
+    found = []
+    for path in sorted(TESTS.glob("*.sh")):
+        if path.stat().st_mode & 0o111:
+            head = "".join(path.open().readlines()[:20])
+            limit = re.search(r"^# time limit: (\d+)", head, re.M)
+            found.append(GuestTest(path, int(limit[1]) if limit else 60))
+    return found
+
+
+def guest(kernel, verdict, tests):
+    """What the boot that ran the guest tests left."""
+    total = Total()
+    variant = kernel.variant.name
+    if not tests:
+        total.add(0, 0, [Failure(f"{variant}: guest tests", "there are none", TESTS)])
+    for test in tests:
+        name = f"{variant}: {test.name}"
+        log = verdict.results / f"{test.name}.log"
+        said = verdict.results / f"{test.name}.complaint"
+        done = verdict.results / f"{test.name}.code"
+        if not log.exists():
+            total.add(0, 0, [Failure(name, "did not run", verdict.log)])
+            continue
+        if not done.exists():
+            total.add(0, 0, [Failure(name, verdict.why or "did not end", verdict.log)])
+            continue
+        passed, skipped, failures = read(kernel, log.read_text(errors="replace"),
+                                         name, log)
+        if said.exists():
+            failures += [Failure(name, line, log)
+                         for line in said.read_text().splitlines()]
+        code = int(done.read_text())
+        if code and not failures:
+            failures.append(Failure(name, f"ended with code {code}", log))
+        total.add(passed, skipped, failures)
+        say(f"  {test.name}: {passed} passed, {len(failures)} failed"
+            + (f", {skipped} skipped" if skipped else ""))
+    if verdict.why and not total.failures:
+        total.add(0, 0, [Failure(f"{variant}: guest", verdict.why, verdict.log)])
+    return total.passed, total.skipped, total.failures

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The targets of the Makefile, one function each; a docstring is its line in help."""
+
+import fcntl
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import cache
+#import checks
+import guest
+import host
+import kernel
+import modules
+import results
+from buildroot import CHECKOUT
+from modules import BUILD, LOGS
+from progress import Failed, Step, say
+
+HELP = """\
+Variables:
+  SERIES=7.3        series of Debian's kernel (7.2, 7.3)
+  KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, debug, kasan
+  LLVM=1            our own kernels, and what is built for them, with clang
+  KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
+  V=1               show the commands
+Logs are in build/logs; downloads and kernels are in {cache}.
+"""
+
+
+def all():
+    """build rdma_restrack.ko and the RDMA modules for Debian's kernel"""
+    if os.environ.get("KDIR"):
+        return build_for_kdir(Path(os.environ["KDIR"]))
+    made = modules.build(_kernel())
+    say(f"{made.restrack.relative_to(CHECKOUT)} and the modules beside it are built")
+    return 0
+
+
+def run():
+    """boot Debian's kernel, run RDMA programs on a virtual device, show what is tracked"""
+    stock = _kernel("stock")
+    made = modules.build(stock)
+    log = guest.log_of(stock, "run")
+    say(f"booting {stock.release} as Debian ships it (log: {log.relative_to(CHECKOUT)})")
+    verdict = guest.boot(stock, made.folder, "run",
+                         "exec $CHECKOUT/scripts/guest/demo.sh", limit=120, show=True)
+    return _conclude("run", verdict)
+
+
+def test():
+    """all KUnit suites and guest tests, on our debug kernel and on Debian's own"""
+    # With KERNEL=, that kernel takes the place of the debug kernel.
+    debug = _kernel(os.environ.get("KERNEL") or "debug")
+    stock = _kernel("stock")
+    made = {debug: modules.build(debug), stock: modules.build(stock)}
+    total = results.Total()
+    total.add(*_kunit(debug, made[debug]))
+    total.add(*_guest_tests(debug, made[debug]))
+    if debug is not stock:
+        total.add(*_guest_tests(stock, made[stock]))
+    return total.conclude()
+
+
+def kunit():
+    """KUnit suites only, on the debug kernel: the quick answer after an edit"""
+    debug = _kernel(os.environ.get("KERNEL") or "debug")
+    total = results.Total()
+    total.add(*_kunit(debug, modules.build(debug)))
+    return total.conclude()
+
+
+def shell():
+    """a shell in a guest with everything loaded and an rxe device up"""
+    asked = _kernel()
+    made = modules.build(asked)
+    # From here on another make may work beside the shell.
+    fcntl.flock(_LOCK, fcntl.LOCK_UN)
+    size = shutil.get_terminal_size()
+    guest.boot(asked, made.folder, "shell",
+               f"stty rows {size.lines} cols {size.columns} 2>/dev/null; "
+               "exec $CHECKOUT/scripts/guest/shell.sh", limit=None, interactive=True)
+    return 0
+
+
+def check():
+    """style and lint: rustfmt, clippy, checkpatch, kernel-doc, SPDX lines, Python"""
+    return checks.run_all(_kernel("stock"))
+
+
+def drivers():
+    """compile every RDMA driver that the kernel's configuration allows"""
+    made = modules.build_drivers(_kernel())
+    say(f"{len(made)} modules compiled against this project's header")
+    return 0
+
+
+def rust_analyzer():
+    """write rust-project.json for editors"""
+    asked = _kernel()
+    modules.patch_sources(asked)
+    out = modules.folder(asked.variant) / "module"
+    modules.build_restrack(asked, out)
+    with Step("rust-project.json", LOGS / "rust-analyzer.log") as step:
+        step.run(modules.make_command(asked, CHECKOUT, out, target="rust-analyzer"))
+        shutil.copy2(out / "rust-project.json", CHECKOUT / "rust-project.json")
+    return 0
+
+
+def clean():
+    """remove build/ (the cache folder stays)"""
+    shutil.rmtree(BUILD, ignore_errors=True)
+    (CHECKOUT / "rust-project.json").unlink(missing_ok=True)
+    return 0
+
+
+def help():
+    """this text"""
+    for name, target in TARGETS.items():
+        print(f"  make {name:<15} {target.__doc__}")
+    print(HELP.format(cache=cache.folder()), end="")
+    return 0
+
+
+TARGETS = {f.__name__.replace("_", "-"): f for f in (
+    all, run, test, kunit, shell, check, drivers, rust_analyzer, clean, help)}
+
+
+def build_for_kdir(tree):
+    """rdma_restrack.ko for a prepared kernel tree, with the tools of this machine."""
+    config = tree / ".config"
+    if not config.exists():
+        raise Failed("KDIR", f"{tree} is not a prepared kernel tree", None,
+                     "it must be configured, with 'make modules_prepare' or a build")
+    source = tree / "source" if (tree / "source").exists() else tree
+    out = BUILD / "kdir"
+    out.mkdir(parents=True, exist_ok=True)
+    with Step(f"rdma_restrack.ko for {tree}", LOGS / "kdir.log") as step:
+        step.run([sys.executable, "-B", CHECKOUT / "scripts/rdma_tree.py",
+                  "--kernel-source", source.resolve(), "--kernel-build", tree.resolve(),
+                  "--out", out / "rdma"])
+        (out / "module").mkdir(exist_ok=True)
+        compiler = [f"{name}={os.environ[name]}" for name in ("LLVM", "CC")
+                    if os.environ.get(name)]
+        step.run(["make", f"-j{os.cpu_count()}", "-C", tree.resolve(), f"M={CHECKOUT}",
+                  f"MO={out / 'module'}", f"RDMA_TREE={out / 'rdma'}", *compiler,
+                  "modules"])
+        shutil.copy2(out / "module/rdma_restrack.ko", BUILD / "rdma_restrack.ko")
+    say("build/rdma_restrack.ko is built; the sources of an ib_core that uses it "
+        "are in build/kdir/rdma")
+    return 0
+
+
+def _kernel(name=None):
+    """A kernel by name, or the one that KERNEL= asks for, with all it needs."""
+    host.prepare(LOGS / "host.log")
+    variant = kernel.Variant.asked(name)
+    return kernel.get(variant, LOGS)
+
+
+def _kunit(asked, made):
+    words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
+    say(f"KUnit on {asked.variant.name} ...")
+    verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=300)
+    return results.kunit(asked, verdict, made.kunit)
+
+
+def _guest_tests(asked, made):
+    say(f"guest tests on {asked.variant.name} ...")
+    tests = results.guest_tests()
+    limit = 60 + sum(test.limit for test in tests)
+    verdict = guest.boot(asked, made.folder, "guest",
+                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit)
+    return results.guest(asked, verdict, tests)
+
+
+def _conclude(what, verdict):
+    where = verdict.log.relative_to(CHECKOUT)
+    if verdict.why:
+        raise Failed(what, verdict.why, where)
+    say(f"{what}: done (log: {where})")
+    return 0
+
+
+def main(names):
+    try:
+        fcntl.flock(_LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        say("waiting for another make in this checkout")
+        fcntl.flock(_LOCK, fcntl.LOCK_EX)
+    return next((code for name in names if (code := TARGETS[name]())), 0)
+
+
+if __name__ == "__main__":
+    # Two makes in one checkout would write the same files.
+    BUILD.mkdir(exist_ok=True)
+    with (BUILD / ".lock").open("w") as _LOCK:
+        try:
+            sys.exit(main(sys.argv[1:]))
+        except Failed as failure:
+            sys.exit(f"FAILED {failure}")
+        except KeyboardInterrupt:
+            sys.exit("interrupted")
