@@ -17,9 +17,14 @@
 
 #include "restrack.h"
 
-/* Where a dump stands between two messages */
+/**
+ * struct restrack_dump_ctx - where a dump stands between two messages
+ * @cursor: before the object to go on with
+ * @complete: the last message went to the end of the table
+ */
 struct restrack_dump_ctx {
 	u64 cursor;
+	bool complete;
 };
 
 /**
@@ -37,6 +42,11 @@ struct restrack_dump_ctx {
  * The object that does not fit any more comes first in the next message. If it
  * does not fit when the message is still empty it never will, and the dump ends
  * with -EMSGSIZE.
+ *
+ * If the table changed between the first message and the end, NLM_F_DUMP_INTR
+ * is set in the message that ends the dump. It is not set before, because
+ * libmnl drops a message that has it, and everything after that. Objects that
+ * come and go when all have been put into messages do not count.
  *
  * Return: 1 if there was an object left to dump, 0 if there was none, or an
  * error.
@@ -85,7 +95,10 @@ int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		ctx->cursor = cursor;
 	}
 
-	cb->seq = rdma_restrack_generation(&dev->res, type);
+	/* netlink compares this with prev_seq when the dump ends */
+	if (found || !ctx->complete)
+		cb->seq = rdma_restrack_generation(&dev->res, type);
+	ctx->complete = !res;
 	return found;
 }
 
