@@ -332,9 +332,9 @@ export! {
         let Some(kind) = kind(type_, FUNCTION) else {
             return EINVAL.to_ptr();
         };
-        device
-            .root()
-            .get(kind, id)
-            .map_or(ENOENT.to_ptr(), into_raw)
+        match device.root().get(kind, id) {
+            Some(entry) => into_raw(entry),
+            None => ENOENT.to_ptr(),
+        }
     }
 }

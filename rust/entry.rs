@@ -341,7 +341,7 @@ impl Entry {
     /// Is there a reference, so that another can be had?
     #[inline]
     pub(crate) fn is_alive(&self) -> bool {
-        !self.kref.is_zero()
+        !self.kref.is_spent()
     }
 }
 

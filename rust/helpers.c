@@ -60,16 +60,24 @@ void restrack_helper_hlist_del_init(struct hlist_node *n)
 	hlist_del_init(n);
 }
 
-/* hlist_move_list() of the part before a node, or of the whole without one. */
-void restrack_helper_hlist_move_before(struct hlist_head *from,
-				       struct hlist_node *end,
-				       struct hlist_head *to)
+/*
+ * hlist_move_list() to two lists: the nodes before @end, or all if it is NULL,
+ * and the rest. @after may be @from if there is a node before @end.
+ */
+void restrack_helper_hlist_split(struct hlist_head *from,
+				 struct hlist_node *end,
+				 struct hlist_head *before,
+				 struct hlist_head *after)
 {
-	hlist_move_list(from, to);
+	if (end == from->first) {
+		hlist_move_list(from, after);
+		return;
+	}
+	hlist_move_list(from, before);
 	if (end) {
 		*end->pprev = NULL;
-		from->first = end;
-		end->pprev = &from->first;
+		after->first = end;
+		end->pprev = &after->first;
 	}
 }
 

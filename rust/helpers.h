@@ -29,9 +29,10 @@ void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h);
 void restrack_helper_hlist_add_behind(struct hlist_node *n,
 				      struct hlist_node *prev);
 void restrack_helper_hlist_del_init(struct hlist_node *n);
-void restrack_helper_hlist_move_before(struct hlist_head *from,
-				       struct hlist_node *end,
-				       struct hlist_head *to);
+void restrack_helper_hlist_split(struct hlist_head *from,
+				 struct hlist_node *end,
+				 struct hlist_head *before,
+				 struct hlist_head *after);
 
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);

@@ -59,35 +59,19 @@ pub(crate) unsafe trait Linked: Sized {
 pub(crate) struct Chain<T: Linked>(Opaque<bindings::hlist_head>, PhantomData<T>);
 
 impl<T: Linked> Chain<T> {
-    /// The object that has this node.
-    ///
-    /// # Safety
-    ///
-    /// `node` is NULL or in a chain of `T`s that does not change during `'lock`.
-    unsafe fn object<'lock>(node: *const Node) -> Option<&'lock T> {
-        let object = if node.is_null() {
-            ptr::null()
-        } else {
-            node.wrapping_byte_sub(T::NODE_OFFSET).cast::<T>()
-        };
-        // SAFETY: It is NULL or, by the requirement of this function, the invariant of `Chain` and
-        // the definition of `Linked`, a live `T`.
-        unsafe { object.as_ref() }
-    }
-
     /// The first object of the chain.
     #[inline]
-    pub(crate) fn first<'lock>(&self, _lock: &'lock impl Held) -> Option<&'lock T> {
-        // SAFETY: The field of a live object, which nobody writes while the lock is held.
-        let first = unsafe { (*self.0.get()).first };
-        // SAFETY: By the type invariant, and the lock is held during `'lock`.
-        unsafe { Self::object(first.cast()) }
+    pub(crate) fn first<'lock>(&self, lock: &'lock impl Held) -> Option<&'lock T> {
+        self.iter(lock).next()
     }
 
     /// The objects of the chain, from the first to the last.
     #[inline]
-    pub(crate) fn iter<'lock>(&self, lock: &'lock impl Held) -> Iter<'lock, T> {
-        Iter(self.first(lock), PhantomData)
+    pub(crate) fn iter<'lock>(&self, _lock: &'lock impl Held) -> Iter<'lock, T> {
+        // SAFETY: The field of a live object, which nobody writes while the lock is held.
+        let first = unsafe { (*self.0.get()).first };
+        // INVARIANT: By the type invariant of the chain, and the lock is held during `'lock`.
+        Iter(first.cast(), PhantomData)
     }
 
     /// Puts an object before all others.
@@ -120,17 +104,26 @@ impl<T: Linked> Chain<T> {
         };
     }
 
-    /// Moves the objects before `end`, or all of them, to another chain, which is empty.
+    /// Moves all objects to two other chains: those before the first one of which `first` is true
+    /// to one, the rest to the other.
     ///
     /// # Safety
     ///
-    /// `end` is in this chain, and not the first.
+    /// The other chains are empty; or `after` is this chain, and `first` is false of its first object.
     #[doc(alias = "hlist_move_list")]
     #[inline]
-    pub(crate) unsafe fn move_before(&self, end: Option<&T>, to: &Chain<T>, _: &WriteGuard<'_>) {
+    pub(crate) unsafe fn split(
+        &self,
+        first: impl FnMut(&&T) -> bool,
+        before: &Chain<T>,
+        after: &Chain<T>,
+        lock: &WriteGuard<'_>,
+    ) {
+        let end = self.iter(lock).find(first);
         let end = end.map_or(ptr::null_mut(), |end| end.node().0.get());
-        // SAFETY: By the requirement of this function, and both chains are locked for writing.
-        unsafe { bindings::restrack_helper_hlist_move_before(self.0.get(), end, to.0.get()) };
+        let (this, before, after) = (self.0.get(), before.0.get(), after.0.get());
+        // SAFETY: By the requirement of this function, and all chains are locked for writing.
+        unsafe { bindings::restrack_helper_hlist_split(this, end, before, after) };
     }
 
     /// Takes an object out of the chain that it is in; does nothing if it is in none.
@@ -146,18 +139,21 @@ impl<T: Linked> Chain<T> {
 ///
 /// # Invariants
 ///
-/// The object is in a chain that is locked during `'lock`.
-pub(crate) struct Iter<'lock, T: Linked>(Option<&'lock T>, PhantomData<&'lock Chain<T>>);
+/// The node is NULL or that of a live `T` in a chain that is locked during `'lock`.
+pub(crate) struct Iter<'lock, T: Linked>(*const Node, PhantomData<&'lock T>);
 
 impl<'lock, T: Linked> Iterator for Iter<'lock, T> {
     type Item = &'lock T;
 
     #[inline]
     fn next(&mut self) -> Option<&'lock T> {
-        let object = self.0?;
-        // SAFETY: By the type invariant.
-        self.0 = unsafe { Chain::object(object.node().next()) };
-        Some(object)
+        // SAFETY: NULL or a live node by the type invariant.
+        let node = unsafe { self.0.as_ref() }?;
+        let object = self.0.wrapping_byte_sub(T::NODE_OFFSET).cast::<T>();
+        // INVARIANT: The next node is in the same chain.
+        self.0 = node.next();
+        // SAFETY: By the type invariant and the definition of `Linked`.
+        Some(unsafe { &*object })
     }
 }
 

@@ -20,7 +20,8 @@ use kernel::{
     alloc::{
         flags::{
             GFP_NOWAIT,
-            __GFP_NOWARN, //
+            __GFP_NOWARN,
+            __GFP_ZERO, //
         },
         AllocError,
         Flags, //
@@ -103,7 +104,14 @@ impl Segments {
             .map_err(|_| AllocError)?;
         for first in old.iter().flatten() {
             for chain in run {
-                scatter(chain, |product| first.pick(product, 0), lock);
+                while let Some(entry) = chain.first(lock) {
+                    let to = first.pick(Key::of(entry).product(), 0);
+                    // The chain is sorted, so what is for the same chain follows.
+                    let other =
+                        |entry: &&Entry| !ptr::eq(to, first.pick(Key::of(entry).product(), 0));
+                    // SAFETY: The first one is for `to`, which is empty: nothing before was.
+                    unsafe { chain.split(other, to, chain, lock) };
+                }
             }
         }
         Ok(KBox::write(
@@ -152,12 +160,16 @@ impl Segments {
         };
 
         let bits = self.depth.wrapping_add(1);
-        for chain in split.iter().flat_map(|segment| &segment.0) {
-            let choose = |product| match key::top(product, bits) & 1 {
-                0 => low.pick(product, bits),
-                _ => high.pick(product, bits),
-            };
-            scatter(chain, choose, lock);
+        // The highest bit that did not choose a chain yet.
+        let bit = 1u32.wrapping_shl(u32::BITS.wrapping_sub(bits.wrapping_add(SEGMENT_BITS)));
+        let halves = Iterator::chain(low.0.chunks_exact(2), high.0.chunks_exact(2));
+        for (chain, halves) in split.iter().flat_map(|segment| &segment.0).zip(halves) {
+            if let [without, with] = halves {
+                // The chain is sorted: those without the bit stand first.
+                let first_with = |entry: &&Entry| Key::of(entry).product() & bit != 0;
+                // SAFETY: Both are new, and so empty.
+                unsafe { chain.split(first_with, without, with, lock) };
+            }
         }
         // INVARIANT: The segment is in `new` from now on.
         (*split, *new_low, *new_high) = (None, Some(low), Some(high));
@@ -174,26 +186,8 @@ impl Segments {
 
 /// A level without segments.
 fn empty_level(places: usize) -> Result<Level, AllocError> {
-    let mut level = Level::with_capacity(places, flags())?;
-    for _ in 0..places {
-        level.push_within_capacity(None).map_err(|_| AllocError)?;
-    }
+    let mut level = Level::with_capacity(places, flags() | __GFP_ZERO)?;
+    // SAFETY: There is room for as many, and a zeroed `Option<KBox>` is `None`.
+    unsafe { level.inc_len(places) };
     Ok(level)
-}
-
-/// Moves all entries of a chain to the chains that they belong into, which are empty.
-fn scatter<'a>(
-    from: &Chain<Entry>,
-    choose: impl Fn(u32) -> &'a Chain<Entry>,
-    lock: &WriteGuard<'_>,
-) {
-    while let Some(first) = from.first(lock) {
-        let to = choose(Key::of(first).product());
-        // The chain is sorted: those for one chain stand together.
-        let end = from
-            .iter(lock)
-            .find(|entry| !ptr::eq(to, choose(Key::of(entry).product())));
-        // SAFETY: `end` is not the first, which is for `to`.
-        unsafe { from.move_before(end, to, lock) };
-    }
 }

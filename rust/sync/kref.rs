@@ -56,13 +56,10 @@ impl Kref {
     }
 
     /// Is there no reference?
+    ///
+    /// A count that was put at zero is saturated: it is below zero, and tells nothing any more.
     #[doc(alias = "kref_read")]
     #[inline]
-    pub(crate) fn is_zero(&self) -> bool {
-        self.counter().load() == 0
-    }
-
-    /// Is there no reference, or is the count saturated because it was put at zero?
     pub(crate) fn is_spent(&self) -> bool {
         self.counter().load() <= 0
     }
@@ -120,9 +117,9 @@ mod tests {
     #[test]
     fn zero_gives_no_reference() {
         let kref = zero();
-        assert!(kref.is_zero());
+        assert!(kref.is_spent());
         assert!(!kref.get_unless_zero());
-        assert!(kref.is_zero());
+        assert!(kref.is_spent());
     }
 
     #[test]
@@ -133,9 +130,9 @@ mod tests {
         kref.get();
         assert!(!kref.put());
         assert!(!kref.put());
-        assert!(!kref.is_zero());
+        assert!(!kref.is_spent());
         assert!(kref.put());
-        assert!(kref.is_zero());
+        assert!(kref.is_spent());
     }
 
     #[test]
@@ -146,7 +143,7 @@ mod tests {
         assert!(!kref.put_if_last());
         assert!(!kref.put());
         assert!(kref.put_if_last());
-        assert!(kref.is_zero());
+        assert!(kref.is_spent());
         assert!(!kref.put_if_last());
     }
 
@@ -156,7 +153,6 @@ mod tests {
         kref.init();
         assert!(!kref.is_spent());
         kref.clear();
-        assert!(kref.is_zero());
         assert!(kref.is_spent());
         assert!(!kref.get_unless_zero());
     }
