@@ -21,7 +21,9 @@ TOOLS = (
     "libelf-dev libssl-dev libdw-dev cpio kmod rsync python3 pahole xz-utils "
     "zstd perl "
     # ours: semantic patches, make check
-    "coccinelle rust-clippy rustfmt "
+    "coccinelle rust-clippy rustfmt pyflakes3 shellcheck "
+    # ours: the picture of make bench
+    "gnuplot-nox "
     # the virtual machine
     "qemu-system-x86 virtiofsd "
     # the guest
@@ -109,41 +111,39 @@ def get(kind, logs):
 
 
 def _make(path, packages, logs):
-    mode = "unshare" if os.geteuid() else "root"
     with Step("build root (Debian 13 with compilers and tools)",
               logs / "build-root.log") as step:
+        # Only root can make a tree of files as they are. Others make a tar in a
+        # user namespace and unpack it, so that the tree belongs to them.
+        root = not os.geteuid()
         command = [
-            "mmdebstrap", f"--mode={mode}", "--variant=essential",
-            "--architectures=amd64", "--format=tar",
+            "mmdebstrap", f"--mode={'root' if root else 'unshare'}",
+            "--variant=essential", "--architectures=amd64",
+            f"--format={'directory' if root else 'tar'}",
             f"--include={','.join(packages)}",
             "--aptopt=Acquire::Languages \"none\"",
             *(f"--aptopt={line}" for line in debian.proxies()),
-            # The tree is remade, not repaired: syncing each file is waste.
+            # An interrupted tree is made anew: syncing each file is waste.
             "--dpkgopt=force-unsafe-io",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",
-            debian.SUITES[0], "-", "-",
+            debian.SUITES[0], str(path) if root else "-", "-",
         ]
-        # Through a tar, also as root: the tree then belongs to whoever makes
-        # it, and the same way is tried by everyone.
-        unpack = ["tar", "-x", "-C", path, "--exclude=./dev/*"]
+        sources = debian.sources(debian.SUITES).encode()
         step.note("+ " + " ".join(command))
-        with step.log.open("ab") as log:
-            maker = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log,
-                                     stdout=subprocess.PIPE)
-            taker = subprocess.Popen([str(word) for word in unpack],
-                                     stdin=maker.stdout, stderr=log)
-            maker.stdout.close()
-            maker.stdin.write(debian.sources(debian.SUITES).encode())
+        with step.log.open("ab") as log, \
+                subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log,
+                                 stdout=log if root else subprocess.PIPE) as maker:
+            maker.stdin.write(sources)
             maker.stdin.close()
-            codes = maker.wait(), taker.wait()
-        if any(codes):
-            step.fail(f"mmdebstrap or tar failed: {step.last_words()}",
-                      "is there a network?")
+            if not root:
+                step.run(["tar", "-x", "-C", path, "--exclude=./dev/*"],
+                         stdin=maker.stdout)
+        if maker.returncode:
+            step.fail(f"mmdebstrap: {step.last_words()}", "is there a network?")
         (path / "usr/lib/modules").mkdir(exist_ok=True)
-        root = BuildRoot(path)
         said = subprocess.run(
-            root.enter(["sh", "-c", "x86_64-linux-gnu-gcc-14 --version | head -1;"
+            BuildRoot(path).enter(["sh", "-c", "x86_64-linux-gnu-gcc-14 --version | head -1;"
                         "rustc --version; bindgen --version;"
                         "pahole --version"]),
             capture_output=True, text=True, check=False)

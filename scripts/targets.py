@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import cache
-#import checks
+import checks
 import guest
 import host
 import kernel

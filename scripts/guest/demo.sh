@@ -23,6 +23,15 @@ show() {
 	"$@" || fail "'$*' ended with code $?"
 }
 
+# Removes a module after those that use it.
+unload() {
+	local holder
+	for holder in /sys/module/"$1"/holders/*; do
+		[ ! -e "$holder" ] || unload "$(basename "$holder")"
+	done
+	[ ! -d /sys/module/"$1" ] || show rmmod "$1"
+}
+
 # Waits until a list of tracked objects has at least so many of a program.
 await() {
 	for i in $(seq 100); do
@@ -106,7 +115,10 @@ explain "Last, everything is unloaded, in the reverse order. While ib_core is lo
 	"cannot be removed, for it is in use."
 show rdma link delete rxe0
 show ip link delete net0
-# -r takes along whatever is not needed any more, down to rdma_restrack.
-show modprobe -r -v rdma_ucm rdma_rxe
+if [ "${TRACKER-}" = c ]; then
+	unload ib_core
+else
+	unload rdma_restrack
+fi
 ! grep -E '^(rdma_restrack|ib_core|rdma_rxe) ' /proc/modules || fail "modules are left"
 printf '\n# Nothing is left. The machine powers off.\n'

@@ -1,0 +1,117 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What `make check` looks at. All checks run, also after one has failed.
+
+The tools are those of the build root and of the kernel's own source tree.
+"""
+
+import shutil
+import subprocess
+
+import modules
+from buildroot import CHECKOUT
+from modules import LOGS
+from progress import Failed, Step, say
+
+HEADER = CHECKOUT / "include/rdma/restrack.h"
+
+
+def files():
+    """The files of the project: what git would commit."""
+    if (CHECKOUT / ".git").exists() and shutil.which("git"):
+        listed = subprocess.run(
+            ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
+             "--exclude-standard"], capture_output=True, check=False).stdout
+        names = {name for name in listed.decode().split("\0") if name}
+        found = [CHECKOUT / name for name in sorted(names)]
+        return [path for path in found if path.is_file()]
+    return [path for path in sorted(CHECKOUT.rglob("*"))
+            if path.is_file() and not path.is_relative_to(modules.BUILD)
+            and ".git" not in path.parts]
+
+
+def having(*suffixes):
+    return [path for path in files() if path.suffix in suffixes]
+
+
+def shell_scripts():
+    return [path for path in files() if not path.suffix or path.suffix == ".sh"
+            if path.open("rb").read(64).startswith((b"#!/bin/sh", b"#!/bin/bash"))
+            or path.suffix == ".sh"]
+
+
+def spdx(step, _kernel):
+    """SPDX line in every file"""
+    without = []
+    for path in files():
+        if path.is_relative_to(CHECKOUT / "LICENSES"):
+            continue
+        head = path.read_text(errors="replace").split("\n", 3)[:3]
+        if not any("SPDX-License-Identifier: GPL-2.0" in line for line in head):
+            without.append(str(path.relative_to(CHECKOUT)))
+    step.note("\n".join(without))
+    if without:
+        step.fail(f"no SPDX line in {', '.join(without)}")
+
+
+def rustfmt(step, kernel):
+    """Rust is formatted"""
+    step.run(_inside(kernel, "rustfmt", "--check", "--edition", "2021",
+                     *having(".rs")), "see the log, or run rustfmt")
+
+
+def clippy(step, kernel):
+    """clippy has nothing to say, warnings are errors"""
+    out = modules.folder(kernel.variant) / "clippy"
+    out.mkdir(parents=True, exist_ok=True)
+    # The Rust object only: modpost would want the whole module.
+    step.run(modules.make_command(kernel, CHECKOUT, out, "CLIPPY=1", "W=e"))
+
+
+def checkpatch(step, kernel):
+    """the C follows the kernel's style"""
+    step.run(_inside(kernel, "perl", kernel.source / "scripts/checkpatch.pl",
+                     "--no-tree", "--no-summary", "--show-types", "--terse", "-f",
+                     *having(".c", ".h")))
+
+
+def kernel_doc(step, kernel):
+    """every name in the header is documented"""
+    tool = kernel.source / "tools/docs/kernel-doc"
+    if not tool.exists():
+        tool = kernel.source / "scripts/kernel-doc"
+    step.run(_inside(kernel, tool, "-none", "-Wall", "-Werror", HEADER))
+
+
+def python(step, kernel):
+    """Python compiles and has no loose names"""
+    step.run(_inside(kernel, "pyflakes3", *having(".py")))
+
+
+def shell(step, kernel):
+    """shell scripts have no warnings from shellcheck"""
+    step.run(_inside(kernel, "shellcheck", "--severity=warning", "--external-sources",
+                     # Words are split on purpose where nothing is quoted.
+                     "--exclude=SC2046,SC2086", "--shell=bash", *shell_scripts()))
+
+
+CHECKS = (spdx, rustfmt, clippy, checkpatch, kernel_doc, python, shell)
+
+
+def _inside(kernel, *command):
+    return kernel.root.enter(command, readable=[CHECKOUT, kernel.source],
+                             directory=CHECKOUT)
+
+
+def run_all(kernel):
+    """Every check; 1 if any found something."""
+    failures = []
+    modules.patch_sources(kernel)
+    for check in CHECKS:
+        try:
+            with Step(f"check: {check.__doc__}", LOGS / f"check-{check.__name__}.log") as step:
+                check(step, kernel)
+        except Failed as failure:
+            failures.append(failure)
+            print(f"FAILED {failure}", flush=True)
+    say(f"{len(CHECKS) - len(failures)} of {len(CHECKS)} checks passed")
+    return 1 if failures else 0
