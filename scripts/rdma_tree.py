@@ -151,12 +151,11 @@ class SemanticPatch:
         with tempfile.TemporaryDirectory() as tmp:
             tmp = pathlib.Path(tmp)
             source = tmp / pathlib.Path(self.file).name
-            patched = tmp / "patched"
             patch = tmp / "rule.cocci"
             source.write_text(text)
             patch.write_text(rule.text)
             command = ["spatch", "--very-quiet", "--no-includes", *self.options,
-                       "--sp-file", patch, source, "-o", patched]
+                       "--in-place", "--sp-file", patch, source]
             try:
                 run = subprocess.run(command, capture_output=True, text=True,
                                      timeout=120, check=False)
@@ -166,7 +165,7 @@ class SemanticPatch:
                 raise Error(f"{where}: spatch did not come to an end") from None
             if run.returncode:
                 raise Error(f"{where}: spatch failed\n{run.stderr.strip()}")
-            result = patched.read_text() if patched.exists() else text
+            result = source.read_text()
 
         found = changes(text, result)
         if found != (rule.places, rule.added, rule.removed):
