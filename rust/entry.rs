@@ -29,7 +29,11 @@ use kernel::{
         ARef,
         AlwaysRefCounted, //
     },
-    task::Task, //
+    task::Task,
+    time::{
+        self,
+        Jiffies, //
+    }, //
 };
 
 /// Where in its life an entry is.
@@ -88,6 +92,13 @@ pub(crate) struct Entry {
 fn now() -> c_ulong {
     // SAFETY: A counter that is always there, and may change at any time.
     unsafe { (&raw const bindings::jiffies).read_volatile() }
+}
+
+/// How long a deletion waits before it says so, in jiffies.
+fn report_period() -> Jiffies {
+    const DAY: u32 = 24 * 60 * 60;
+    let seconds = crate::module_parameters::wait_report.value().min(DAY);
+    time::msecs_to_jiffies(seconds.saturating_mul(1000))
 }
 
 /// Fails the build where `Entry` and the header disagree.
@@ -245,13 +256,14 @@ impl Entry {
     pub(crate) fn drain(&self) {
         self.state.store(State::Dying);
         if !self.kref.put_if_last() {
-            self.wait_for_readers();
+            self.wait_for_readers(report_period(), |waited| self.report_wait(waited));
         }
     }
 
-    /// The part of [`Self::drain`] with readers.
+    /// The part of [`Self::drain`] with readers. Calls `report` each time that it has waited for
+    /// another `period` of jiffies, unless that is zero.
     #[cold]
-    fn wait_for_readers(&self) {
+    fn wait_for_readers(&self, period: Jiffies, mut report: impl FnMut(Jiffies)) {
         if self.kref.is_spent() {
             // Somebody put what others had. Nobody is left to wake this thread.
             Misuse::PutTooOften.warn(c"rdma_restrack_put", self.raw_kind(), self.id());
@@ -261,9 +273,31 @@ impl Entry {
         // which it is not before this thread puts its reference.
         // INVARIANT: The last reader leaves after this.
         unsafe { self.comp.init() };
-        if !self.kref.put() {
-            self.comp.wait();
+        if self.kref.put() {
+            return;
         }
+        if period == 0 {
+            return self.comp.wait();
+        }
+        let mut waited: Jiffies = 0;
+        while !self.comp.wait_timeout(period) {
+            waited = waited.saturating_add(period);
+            report(waited);
+        }
+    }
+
+    /// Tells that a deletion has been waiting for so many jiffies.
+    fn report_wait(&self, waited: Jiffies) {
+        // SAFETY: Computes.
+        let waited = unsafe { bindings::restrack_helper_jiffies_to_msecs(waited) } / 1000;
+        pr_warn!(
+            "{} {} of {}: its deletion has been waiting for {} s, {} references are held\n",
+            self.kind().map_or(c"?", Kind::name),
+            self.id(),
+            self.owner,
+            waited,
+            self.kref.count(),
+        );
     }
 
     /// Makes the keeper's reference again after [`Self::drain`].
@@ -466,6 +500,30 @@ mod tests {
         entry.begin();
         entry.drain();
         assert!(!entry.get());
+        entry.end();
+        Ok(())
+    }
+
+    #[test]
+    fn a_deletion_that_waits_tells_so_each_time() -> Result {
+        let entry = TestEntry::new(Kind::Pd)?;
+        entry.begin();
+        assert!(entry.get());
+        let mut told = [0; 3];
+        let mut reports = 0;
+        entry.state.store(State::Dying);
+        entry.wait_for_readers(1, |waited| {
+            if let Some(told) = told.get_mut(reports) {
+                *told = waited;
+            }
+            reports += 1;
+            assert_eq!(entry.kref.count(), 1);
+            if reports == 3 {
+                entry.put();
+            }
+        });
+        assert_eq!(reports, 3);
+        assert_eq!(told, [1, 2, 3]);
         entry.end();
         Ok(())
     }

@@ -48,6 +48,12 @@ module! {
     authors: ["The rdma_restrack developers"],
     description: "RDMA resource tracker",
     license: "GPL",
+    params: {
+        wait_report: u32 {
+            default: 10,
+            description: "After how many seconds, and again each time, a deletion that waits is reported (0: never)",
+        },
+    },
 }
 
 /// The module. It has nothing to set up: roots belong to devices.

@@ -5,7 +5,10 @@
 //! C header: [`include/linux/completion.h`](srctree/include/linux/completion.h)
 
 use crate::bindings;
-use kernel::types::Opaque;
+use kernel::{
+    prelude::*,
+    types::Opaque, //
+};
 
 /// Wraps the kernel's `struct completion`.
 ///
@@ -58,16 +61,22 @@ impl Completion {
         // SAFETY: The completion is initialised by the type invariant.
         unsafe { bindings::wait_for_completion(self.0.get()) };
     }
+
+    /// Waits as [`Self::wait`] does, but not longer than so many jiffies; false if that was too
+    /// short.
+    #[doc(alias = "wait_for_completion_timeout")]
+    #[must_use = "the event may not have happened"]
+    pub(crate) fn wait_timeout(&self, jiffies: c_ulong) -> bool {
+        // SAFETY: The completion is initialised by the type invariant.
+        unsafe { bindings::wait_for_completion_timeout(self.0.get(), jiffies) != 0 }
+    }
 }
 
 #[kernel::prelude::kunit_tests(restrack_completion)]
 mod tests {
     use super::*;
     use crate::fixture;
-    use kernel::{
-        prelude::*,
-        sync::Arc, //
-    };
+    use kernel::sync::Arc;
 
     fn completion() -> Result<Arc<Completion>> {
         let completion = Arc::new(Completion(Opaque::zeroed()), GFP_KERNEL)?;
@@ -81,6 +90,15 @@ mod tests {
         let completion = completion()?;
         completion.complete();
         completion.wait();
+        Ok(())
+    }
+
+    #[test]
+    fn a_wait_can_be_limited() -> Result {
+        let completion = completion()?;
+        assert!(!completion.wait_timeout(1));
+        completion.complete();
+        assert!(completion.wait_timeout(1));
         Ok(())
     }
 

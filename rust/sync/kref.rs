@@ -55,6 +55,12 @@ impl Kref {
         self.counter().store(0);
     }
 
+    /// How many references there are.
+    #[doc(alias = "kref_read")]
+    pub(crate) fn count(&self) -> c_int {
+        self.counter().load()
+    }
+
     /// Is there no reference?
     ///
     /// A count that was put at zero is saturated: it is below zero, and tells nothing any more.
