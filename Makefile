@@ -20,4 +20,7 @@ TARGETS := all run test kunit shell check drivers rust-analyzer clean help
 .NOTPARALLEL:
 
 $(TARGETS):
+	@command -v $(PYTHON) >/dev/null || { \
+		echo "FAILED host: lacks python3; run as root:" \
+		     "apt-get update && apt-get install -y python3" >&2; exit 1; }
 	+@$(PYTHON) -B scripts/targets.py $@

@@ -24,15 +24,16 @@ RELEASES = ("bookworm", "trixie", "forky", "sid",
 
 def mirrors():
     """The places where this machine gets Debian itself from."""
-    found = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE)",
-         "Created-By: Packages"],
-        capture_output=True, text=True, check=False).stdout
-    places = [line.split()[0] for line in found.splitlines()
-              if line.split()[1:] and line.split()[1] in RELEASES]
+    # What an update would read: known without a network, without root, and on
+    # a machine that has never been updated.
+    listed = subprocess.run(["apt-get", "update", "--print-uris"],
+                            capture_output=True, text=True, check=False).stdout
+    places = [base for base, release in
+              re.findall(r"^'(\S+)/dists/([^/\s]+)/InRelease'", listed, re.M)
+              if release in RELEASES]
     if not places:
         raise Failed("apt", "this machine's apt has no source for Debian", None,
-                     "add one for its own release and run apt-get update")
+                     "add one for its own release")
     return list(dict.fromkeys(places))
 
 

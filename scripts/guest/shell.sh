@@ -16,7 +16,7 @@ rxe0 is on net0, address $ADDRESS, address (GID) index $(gid_index). For example
   dmesg | tail
 
 \$CHECKOUT is the source folder, read-only; what you write to \$RESULTS stays.
-Leave with exit or ^D.
+Leave with exit or ^D; if all else fails, ^A x ends the machine.
 
 EOF
 cd "$CHECKOUT" || exit 1
