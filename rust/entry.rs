@@ -89,7 +89,7 @@ pub(crate) struct Entry {
 
 /// The time, in jiffies.
 #[inline]
-fn now() -> c_ulong {
+pub(crate) fn now() -> Jiffies {
     // SAFETY: A counter that is always there, and may change at any time.
     unsafe { (&raw const bindings::jiffies).read_volatile() }
 }

@@ -16,7 +16,7 @@
 //! | [`device`] | from an entry to its object and its device |
 //! | [`misuse`] | what bad use gets |
 //! | [`sync`], [`hlist`] | the kernel's primitives that all this stands on |
-//! | `fixture` | what the KUnit suites, which stand beside the code they test, share |
+//! | `fixture`, `model` | what the KUnit suites, which stand beside the code they test, share; the one that does things at random |
 //! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
 
 #![warn(clippy::undocumented_unsafe_blocks, missing_docs, unreachable_pub)]
@@ -36,12 +36,15 @@ mod key;
 mod kind;
 mod lifecycle;
 mod misuse;
+#[cfg(CONFIG_KUNIT = "y")]
+mod model;
 mod owner;
 mod root;
 mod segments;
 mod sync;
 mod table;
 
+#[cfg(not(CONFIG_KUNIT = "y"))]
 module! {
     type: Restrack,
     name: "rdma_restrack",
@@ -52,6 +55,29 @@ module! {
         wait_report: u32 {
             default: 10,
             description: "After how many seconds, and again each time, a deletion that waits is reported (0: never)",
+        },
+    },
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+module! {
+    type: Restrack,
+    name: "rdma_restrack",
+    authors: ["The rdma_restrack developers"],
+    description: "RDMA resource tracker",
+    license: "GPL",
+    params: {
+        wait_report: u32 {
+            default: 10,
+            description: "After how many seconds, and again each time, a deletion that waits is reported (0: never)",
+        },
+        model_seed: u64 {
+            default: 0,
+            description: "Seed of the random steps of the KUnit suite restrack_model (0: another each time)",
+        },
+        model_steps: u64 {
+            default: 200_000,
+            description: "How many steps that suite takes",
         },
     },
 }
