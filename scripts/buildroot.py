@@ -22,8 +22,8 @@ TOOLS = (
     "zstd perl "
     # ours: semantic patches, make check
     "coccinelle rust-clippy rustfmt pyflakes3 shellcheck "
-    # ours: the picture of make bench
-    "gnuplot-nox "
+    # ours: the picture of make bench, make model
+    "gnuplot-nox spin "
     # the virtual machine
     "qemu-system-x86 virtiofsd "
     # the guest

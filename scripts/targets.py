@@ -13,6 +13,7 @@ import guest
 import host
 import kernel
 import modules
+import protocol
 import results
 from buildroot import CHECKOUT
 from modules import BUILD, LOGS
@@ -96,6 +97,11 @@ def drivers():
     return 0
 
 
+def model():
+    """check the protocol between deletion and readers in every interleaving"""
+    return protocol.check(_kernel("stock").root)
+
+
 def rust_analyzer():
     """write rust-project.json for editors"""
     asked = _kernel()
@@ -124,7 +130,7 @@ def help():
 
 
 TARGETS = {f.__name__.replace("_", "-"): f for f in (
-    all, run, test, kunit, shell, check, drivers, rust_analyzer, clean, help)}
+    all, run, test, kunit, shell, check, drivers, model, rust_analyzer, clean, help)}
 
 
 def build_for_kdir(tree):
