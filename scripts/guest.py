@@ -27,7 +27,7 @@ from pathlib import Path
 
 import cache
 from buildroot import CHECKOUT
-from progress import VERBOSE, Failed, say
+from progress import VERBOSE, say
 
 INIT = CHECKOUT / "scripts/guest/init"
 
@@ -35,7 +35,7 @@ INIT = CHECKOUT / "scripts/guest/init"
 BAD_MESSAGES = re.compile(
     r"WARNING: |BUG: |Oops|Kernel panic|general protection|possible recursive|"
     r"possible circular|refcount_t: |INFO: task .* blocked|"
-    r"unregister_netdevice: waiting|leaked|Call Trace:")
+    r"unregister_netdevice: waiting")
 
 
 @dataclass

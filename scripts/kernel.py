@@ -8,7 +8,6 @@ a hash of everything that went into it.
 
 import os
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
