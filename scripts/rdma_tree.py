@@ -254,10 +254,19 @@ class Tree:
                 written += write_if_changed(self.out / name, data)
         written += write_if_changed(self.out / "Kbuild", self._kbuild())
 
-        for name in old.keys() - state.keys():
-            (self.out / name).unlink(missing_ok=True)
+        self._forget(old.keys() - state.keys(), state)
         write_if_changed(self.out / STATE, json.dumps(state).encode())
         return written
+
+    def _forget(self, gone, state):
+        """Remove files, and with the last one what was built beside it."""
+        folders = {os.path.dirname(name) for name in state}
+        for name in gone:
+            folder, path = os.path.dirname(name), self.out / name
+            if folder in folders:
+                path.unlink(missing_ok=True)
+            else:
+                shutil.rmtree(path.parent, ignore_errors=True)
 
     def _inputs(self):
         for top in ["include/rdma", *self.dirs]:
