@@ -14,10 +14,12 @@
 #define WORSE_TYPE ((enum rdma_restrack_type)-1)
 
 #define EXPECT_WARNING(test, statement...)				\
-	kunit_warning_suppress(test) {					\
-		statement;						\
-		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);		\
-	}
+	do {								\
+		kunit_warning_suppress(test) {				\
+			statement;					\
+			KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);	\
+		}							\
+	} while (0)
 
 /* A call that warns and returns this. */
 #define EXPECT_REFUSED(test, call, result)				\

@@ -449,6 +449,25 @@ static void generation_is_not_a_count(struct kunit *test)
 	KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ), before);
 }
 
+/* Sets a private member to bring the wrap near. */
+static void generation_skips_zero(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	u32 before, now;
+	int i;
+
+	dev->res.table[RDMA_RESTRACK_CQ].changes = -3;
+	before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
+	KUNIT_EXPECT_NE(test, before, 0);
+	for (i = 0; i < 6; i++) {
+		mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+		now = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
+		KUNIT_EXPECT_NE(test, now, 0);
+		KUNIT_EXPECT_NE(test, now, before);
+		before = now;
+	}
+}
+
 static struct kunit_case walk_cases[] = {
 	KUNIT_CASE(empty),
 	KUNIT_CASE_PARAM(each_exactly_once, pattern_gen_params),
@@ -464,6 +483,7 @@ static struct kunit_case walk_cases[] = {
 	KUNIT_CASE(exact_against_another_thread),
 	KUNIT_CASE(generation_tells_of_changes),
 	KUNIT_CASE(generation_is_not_a_count),
+	KUNIT_CASE(generation_skips_zero),
 	{}
 };
 
