@@ -1,0 +1,130 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# time limit: 180
+#
+# Both ends of a connection, with the programs that people use, over each kind
+# of device: what they hold while it lasts, by pid, and that it is gone after.
+
+. ./lib.sh
+
+devices_are_there()
+{
+	add_device rxe || fail "no rxe device"
+	add_device siw || fail "no siw device"
+	idle_rxe0=$(all rxe0)
+	idle_siw0=$(all siw0)
+}
+
+idle()
+{
+	eval "is_summary $1 \"\$idle_$1\""
+}
+
+has()
+{
+	[ "$(owned "$1" "$2" "$3")" -ge "$4" ]
+}
+
+# expect_end DEVICE PID COMM: the objects that one end of a connection needs
+expect_end()
+{
+	for type in ctx pd cq qp mr; do
+		has "$1" $type "$2" 1 || fail "no $type of $3 on $1"
+		expect "$type of $3 by name" "$(owned "$1" $type "$2")" \
+			"$(count "$1" $type " pid $2 comm $3")"
+	done
+}
+
+pingpong()
+{
+	program=ibv_$1_pingpong
+	gid=$(gid_of rxe0)
+	start server "$program" -d rxe0 -g "$gid" -n 100000000
+	server=$pid
+	await 20 listening 4853 || fail "$(cat "$TMPDIR/server")"
+	start client "$program" -d rxe0 -g "$gid" -n 100000000 $RXE_ADDRESS
+	client=$pid
+	await 20 connected $server $client ||
+		fail "not connected: $(cat "$TMPDIR/server" "$TMPDIR/client")"
+	# they may rest now: nothing changes any more
+	kill -STOP $server $client
+	expect_end rxe0 $server "$(cut -c-15 "/proc/$server/comm")"
+	expect_end rxe0 $client "$(cut -c-15 "/proc/$client/comm")"
+	[ "$1" != srq ] || has rxe0 srq $server 1 || fail "no SRQ"
+	stop KILL $server $client
+	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
+}
+
+connected()
+{
+	for end in "$@"; do
+		list rxe0 qp " pid $end " | grep -q "state RTS" || return 1
+	done
+}
+
+# Connected by the connection manager, which siw needs: CM_IDs come with it.
+rping_both_ends()
+{
+	address=$(address_of "$1")
+	start server rping -s -C 100000000 -a "$address"
+	server=$pid
+	await 20 has "$1" cm_id $server 1 || fail "$(cat "$TMPDIR/server")"
+	list "$1" cm_id " pid $server " | grep -q LISTEN || fail "no listener"
+	start client rping -c -C 100000000 -a "$address"
+	client=$pid
+	await 20 has "$1" cm_id $server 2 || fail "$(cat "$TMPDIR/client")"
+	await 20 has "$1" mr $client 1 || fail "$(cat "$TMPDIR/client")"
+	kill -STOP $server $client
+	expect_end "$1" $server rping
+	expect_end "$1" $client rping
+	for end in $server $client; do
+		list "$1" cm_id " pid $end comm rping" | grep -q "state CONNECT" ||
+			fail "no connected CM_ID of $end"
+	done
+	expect "cm_id in the summary" "$(count "$1" cm_id)" "$(summary "$1" cm_id)"
+
+	# first the client goes, without a word, then the server
+	stop KILL $client
+	expect_owned "$1" $client ctx 0 pd 0 cq 0 qp 0 mr 0 cm_id 0
+	kill -CONT $server
+	stop KILL $server
+	await 20 idle "$1" || fail "left behind: $(all "$1")"
+}
+
+ends_by_itself()
+{
+	address=$(address_of "$1")
+	start server rping -s -C 3 -a "$address"
+	server=$pid
+	await 20 has "$1" cm_id $server 1 || fail "$(cat "$TMPDIR/server")"
+	rping -c -C 3 -a "$address" >"$TMPDIR/client" 2>&1 ||
+		fail "$(cat "$TMPDIR/client")"
+	wait $server || fail "$(cat "$TMPDIR/server")"
+	await 20 idle "$1" || fail "left behind: $(all "$1")"
+}
+
+# Regressions 10 and 21: one listener for all devices has something on each,
+# and what is on one of them does not end the list of the others.
+history_10_listener_on_all_devices()
+{
+	start server rping -s -C 100000000 -a 0.0.0.0
+	await 20 has rxe0 cm_id $pid 1 || fail "nothing on rxe0"
+	await 20 has siw0 cm_id $pid 1 || fail "nothing on siw0"
+	for device in rxe0 siw0; do
+		list $device cm_id " pid $pid comm rping" | grep -q LISTEN ||
+			fail "no listener on $device"
+	done
+	stop KILL $pid
+	for device in rxe0 siw0; do
+		await 20 idle $device || fail "left behind: $(all $device)"
+	done
+}
+
+run devices_are_there \
+	"pingpong rc" \
+	"pingpong srq" \
+	"rping_both_ends rxe0" \
+	"rping_both_ends siw0" \
+	"ends_by_itself rxe0" \
+	"ends_by_itself siw0" \
+	history_10_listener_on_all_devices

@@ -1,0 +1,306 @@
+# SPDX-License-Identifier: GPL-2.0
+#
+# What the tests in this directory have in common; they read this file. A test
+# script names its tests as functions and ends with
+#
+#	run test_one "test_two rxe" "test_two siw"
+#
+# which prints one KTAP document. A test says what is wrong with fail() and goes
+# on; it says that it makes no sense here with skip(). Everything that a script
+# has started or made is gone when it ends, in whatever way.
+
+set -u
+export LC_ALL=C.UTF-8
+
+: "${TMPDIR:=/tmp}"
+HERE=$(pwd)
+
+# Names and addresses of the devices that the scripts make: a pair of network
+# devices for each kind of RDMA device.
+RXE_ADDRESS=10.91.1.1
+SIW_ADDRESS=10.91.2.1
+
+started=
+links=
+netdevs=
+
+# ---- results ---------------------------------------------------------------
+
+say()
+{
+	echo "# $*"
+}
+
+fail()
+{
+	failed=yes
+	say "$*"
+}
+
+skip()
+{
+	skipped="$*"
+}
+
+run()
+{
+	run_number=0
+	run_missed=0
+	trap finish EXIT
+	trap 'exit 1' INT TERM
+	marker="restrack test ${0##*/} $$"
+	echo "$marker" >/dev/kmsg
+	echo "KTAP version 1"
+	echo "1..$(($# + 1))"
+	for run_test in "$@" log_has_no_complaint; do
+		run_number=$((run_number + 1))
+		failed=
+		skipped=
+		$run_test
+		if [ "$failed" ]; then
+			run_missed=$((run_missed + 1))
+			echo "not ok $run_number $run_test"
+		elif [ "$skipped" ]; then
+			echo "ok $run_number $run_test # SKIP $skipped"
+		else
+			echo "ok $run_number $run_test"
+		fi
+	done
+	exit $((run_missed != 0))
+}
+
+# The last test of each script: the kernel found nothing wrong.
+log_has_no_complaint()
+{
+	clean_up
+	dmesg | sed "1,/$marker/d" | grep -E \
+		'WARNING: |BUG: |Oops|refcount_t: |rdma_restrack: leaked|unregister_netdevice: |blocked for more' \
+		>"$TMPDIR/complaints" || return 0
+	fail "the kernel complained:"
+	sed 's/^/# /' "$TMPDIR/complaints"
+}
+
+# ---- what is undone at the end ---------------------------------------------
+
+clean_up()
+{
+	for pid in $started; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	for pid in $started; do
+		wait "$pid" 2>/dev/null
+	done
+	started=
+	for link in $links; do
+		rdma link delete "$link" 2>/dev/null
+	done
+	links=
+	for netdev in $netdevs; do
+		ip link delete "$netdev" 2>/dev/null
+	done
+	netdevs=
+	unload_all
+	modprobe -qr veth 2>/dev/null
+}
+
+unload()
+{
+	for module in "$@"; do
+		[ ! -d "/sys/module/$module" ] || rmmod "$module" || return 1
+	done
+}
+
+# From the top down. What the drivers need besides goes with modprobe.
+unload_all()
+{
+	unload rdma_ucm rdma_cm iw_cm ib_cm ib_umad &&
+	for module in rdma_rxe siw; do
+		[ ! -d "/sys/module/$module" ] || modprobe -r $module || return 1
+	done &&
+	unload ib_uverbs ib_uverbs_support ib_core rdma_restrack
+}
+
+finish()
+{
+	code=$?
+	trap - EXIT
+	clean_up
+	exit $code
+}
+
+# ---- programs --------------------------------------------------------------
+
+# start NAME COMMAND...: runs it in the background; its pid is in $pid, what it
+# prints in $TMPDIR/NAME.
+start()
+{
+	log=$TMPDIR/$1
+	shift
+	"$@" >"$log" 2>&1 &
+	pid=$!
+	started="$started $pid"
+}
+
+# stop SIGNAL PID...: and wait for the end
+stop()
+{
+	signal=$1
+	shift
+	kill "-$signal" "$@" 2>/dev/null
+	for pid in "$@"; do
+		wait "$pid" 2>/dev/null
+	done
+}
+
+# await SECONDS COMMAND...: until it succeeds
+await()
+{
+	tries=$(($1 * 5))
+	shift
+	until "$@"; do
+		tries=$((tries - 1))
+		[ $tries -gt 0 ] || return 1
+		sleep 0.2
+	done
+}
+
+# Is somebody listening on this TCP port, given in hexadecimal?
+listening()
+{
+	cat /proc/net/tcp /proc/net/tcp6 | grep -qi ":$1 [0-9A-F]*:0000 0A "
+}
+
+prints()
+{
+	grep -q "$2" "$TMPDIR/$1"
+}
+
+# ---- devices ---------------------------------------------------------------
+
+# add_device rxe|siw [NAME]: an RDMA device on a network device of its own
+add_device()
+{
+	kind=$1
+	name=${2:-${kind}0}
+	case $kind in
+	rxe) module=rdma_rxe address=$RXE_ADDRESS ;;
+	siw) module=siw address=$SIW_ADDRESS ;;
+	esac
+	modprobe -a $module ib_uverbs rdma_ucm || return 1
+	if ! [ -e "/sys/class/net/n$kind" ]; then
+		ip link add "n$kind" type veth peer name "p$kind" || return 1
+		netdevs="$netdevs n$kind"
+		ip address add "$address/24" dev "n$kind"
+		ip link set "n$kind" up
+		ip link set "p$kind" up
+	fi
+	rdma link add "$name" type "$kind" netdev "n$kind" || return 1
+	links="$links $name"
+	await 10 active "$name"
+}
+
+remove_device()
+{
+	rdma link delete "$1" || return 1
+	kept=
+	for link in $links; do
+		[ "$link" = "$1" ] || kept="$kept $link"
+	done
+	links=$kept
+}
+
+active()
+{
+	rdma link show "$1/1" | grep -q "state ACTIVE"
+}
+
+address_of()
+{
+	case $1 in
+	rxe*) echo $RXE_ADDRESS ;;
+	siw*) echo $SIW_ADDRESS ;;
+	esac
+}
+
+# The index of the GID that carries the device's IPv4 address.
+gid_of()
+{
+	for gid in "/sys/class/infiniband/$1/ports/1/gids/"*; do
+		case $(cat "$gid") in
+		*:ffff:0a5b:*) echo "${gid##*/}"; return ;;
+		esac
+	done
+}
+
+# ---- what the tracker shows ------------------------------------------------
+
+# summary DEVICE TYPE: the number in `rdma resource show`
+summary()
+{
+	# shellcheck disable=SC2046 # words are what is wanted
+	set -- "$2" $(rdma resource show "$1")
+	wanted=$1
+	shift
+	while [ $# -gt 1 ]; do
+		if [ "$1" = "$wanted" ]; then
+			echo "$2"
+			return
+		fi
+		shift
+	done
+	echo none
+}
+
+# all DEVICE: the whole line, to compare it with one of another time
+all()
+{
+	rdma resource show "$1"
+}
+
+# list DEVICE TYPE [WORD]: the lines of objects, those with these words
+list()
+{
+	# QPs and CM_IDs may have no port yet, so they cannot be asked for by it
+	rdma resource show "$2" | grep -E "^(link $1/|dev $1 )" | grep -F -e "${3:-}"
+}
+
+# count DEVICE TYPE [WORDS]
+count()
+{
+	list "$@" | grep -c .
+}
+
+owned()
+{
+	count "$1" "$2" " pid $3 "
+}
+
+# expect WHAT WANTED GOT
+expect()
+{
+	[ "$2" = "$3" ] || fail "$1: $3 instead of $2"
+}
+
+# expect_owned DEVICE PID TYPE NUMBER [TYPE NUMBER...]
+expect_owned()
+{
+	device=$1
+	owner=$2
+	shift 2
+	while [ $# -gt 1 ]; do
+		expect "$1 of $owner on $device" "$2" "$(owned "$device" "$1" "$owner")"
+		shift 2
+	done
+}
+
+# is_summary DEVICE LINE: does the summary say that?
+is_summary()
+{
+	[ "$(all "$1")" = "$2" ]
+}
+
+# field NAME: of the first line on stdin
+field()
+{
+	sed -n "1s/.*\\b$1 \\([^ ]*\\).*/\\1/p"
+}

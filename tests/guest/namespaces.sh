@@ -1,0 +1,111 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# time limit: 120
+#
+# Who is seen from where: in a PID namespace the owners are the processes that have
+# a pid in it, under that pid. Objects of others are listed without an owner, as
+# the kernel always did it.
+
+. ./lib.sh
+
+# Runs a command in the PID namespace of the process $1.
+inside()
+{
+	target=$1
+	shift
+	nsenter -t "$target" -p -m "$@"
+}
+
+# Process 1 of a namespace starts verbs.py there, and both are seen from here.
+namespaces_are_there()
+{
+	add_device rxe || fail "no device"
+	start outer "$HERE/verbs.py" rxe0 pd=1 cq=1 qp=1
+	outer=$pid
+	start inner unshare --pid --fork --kill-child --mount-proc \
+		sh -c "'$HERE/verbs.py' rxe0 pd=2 cq=1 mr=3 qp=2; true"
+	await 30 prints outer ready || fail "$(cat "$TMPDIR/outer")"
+	await 30 prints inner ready || fail "$(cat "$TMPDIR/inner")"
+	init=$(pgrep -P $pid)
+	inner=$(pgrep -P "$init")
+	inner_pid=$(sed -n 's/^NSpid:.*\t//p' "/proc/$inner/status")
+	[ "$inner_pid" ] && [ "$inner_pid" != "$inner" ] ||
+		fail "not in a namespace: $inner_pid, $inner"
+}
+
+outside_sees_all()
+{
+	expect_owned rxe0 "$outer" ctx 1 pd 1 cq 1 qp 1
+	expect_owned rxe0 "$inner" ctx 1 pd 2 cq 1 mr 3 qp 2
+	expect "ctx" 2 "$(summary rxe0 ctx)"
+	expect "pd" 4 "$(summary rxe0 pd)"
+	expect "GSI QPs" 1 "$(count rxe0 qp "comm [ib_core]")"
+}
+
+# Regression 4, through netlink.
+history_04_inside_sees_its_own()
+{
+	for type in ctx pd cq mr qp; do
+		inside "$init" rdma resource show $type >"$TMPDIR/$type"
+		expect "$type inside" "$(owned rxe0 $type "$inner")" \
+			"$(grep -c " pid $inner_pid " "$TMPDIR/$type")"
+		expect "other pids with $type" 0 \
+			"$(grep ' pid ' "$TMPDIR/$type" | grep -vc " pid $inner_pid ")"
+	done
+}
+
+# The summary says what the lists say.
+summary_inside()
+{
+	# shellcheck disable=SC2046 # words are what is wanted
+	set -- $(inside "$init" rdma resource show rxe0)
+	while [ $# -gt 1 ]; do
+		case $1 in
+		ctx | cq) expect "$1 in the summary" 1 "$2" ;;
+		pd | qp) expect "$1 in the summary" 2 "$2" ;;
+		mr) expect "$1 in the summary" 3 "$2" ;;
+		esac
+		shift
+	done
+}
+
+asked_for_by_number()
+{
+	pdn=$(list rxe0 pd " pid $outer " | field pdn)
+	expect "PD $pdn with a pid" 0 \
+		"$(inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" | grep -c " pid ")"
+	pdn=$(list rxe0 pd " pid $inner " | field pdn)
+	expect "PD $pdn with its pid" 1 \
+		"$(inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" | grep -c " pid $inner_pid ")"
+}
+
+# Nor does it count any.
+empty_namespace_knows_nobody()
+{
+	for type in ctx pd cq mr qp; do
+		expect "$type with a pid" 0 \
+			"$(unshare --pid --fork --mount-proc rdma resource show $type | grep -c ' pid ')"
+	done
+	expect "summary" 0 "$(unshare --pid --fork --mount-proc rdma resource show rxe0 |
+		grep -Ec ' (pd|cq|qp|mr|ctx) [1-9]')"
+}
+
+namespace_ends()
+{
+	stop KILL "$init"
+	await 10 gone "$inner" || fail "left behind: $(all rxe0)"
+	expect_owned rxe0 "$outer" ctx 1 pd 1 cq 1 qp 1
+}
+
+gone()
+{
+	[ "$(owned rxe0 ctx "$1")" = 0 ] && [ "$(summary rxe0 ctx)" = 1 ]
+}
+
+run namespaces_are_there \
+	outside_sees_all \
+	history_04_inside_sees_its_own \
+	summary_inside \
+	asked_for_by_number \
+	empty_namespace_knows_nobody \
+	namespace_ends
