@@ -156,6 +156,42 @@ static void synced_entry_is_back(struct kunit *test)
 	}
 }
 
+static void move_to_another_pd(void *data)
+{
+	struct ib_mr *mr = data;
+
+	WRITE_ONCE(mr->pd, NULL);
+	rdma_restrack_sync(&mr->res);
+}
+
+/*
+ * Regression 28: a dump read the PD of an MR that was just moved to another one.
+ * Who came before the move has left when the mover goes on to free the old PD,
+ * and who comes after it sees the new one.
+ */
+static void history_28_mr_moves_under_a_reader(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct ib_mr *mr = container_of(res, struct ib_mr, res);
+	struct mock_owner *mover = mock_owner(test);
+	struct mock_call *call;
+
+	mr->pd = mock_pd(test, dev);
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	call = mock_start(test, mover, move_to_another_pd, mr);
+	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	rdma_restrack_put(res);
+	mock_finish(test, call);
+
+	res = rdma_restrack_get_byid(dev, RDMA_RESTRACK_MR, mr->res.id);
+	KUNIT_EXPECT_PTR_EQ(test, res, &mr->res);
+	KUNIT_EXPECT_NULL(test, READ_ONCE(mr->pd));
+	if (!IS_ERR(res))
+		rdma_restrack_put(res);
+}
+
 struct crowd_of_readers {
 	struct ib_device *dev;
 	u32 id;
@@ -248,6 +284,7 @@ static struct kunit_case readers_cases[] = {
 	KUNIT_CASE_PARAM(returns_at_once_without_readers, way_gen_params),
 	KUNIT_CASE_PARAM(nobody_comes_in_meanwhile, way_gen_params),
 	KUNIT_CASE(synced_entry_is_back),
+	KUNIT_CASE(history_28_mr_moves_under_a_reader),
 	KUNIT_CASE(hammered_by_readers),
 	{}
 };
