@@ -56,7 +56,11 @@ run()
 		run_number=$((run_number + 1))
 		failed=
 		skipped=
-		$run_test
+		if command -v "${run_test%% *}" >/dev/null; then
+			$run_test
+		else
+			fail "there is no such test"
+		fi
 		if [ "$failed" ]; then
 			run_missed=$((run_missed + 1))
 			echo "not ok $run_number $run_test"

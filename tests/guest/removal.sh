@@ -1,0 +1,127 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+# time limit: 240
+#
+# Devices that go away while they are in use: nothing hangs, nothing is left,
+# and the kernel does not complain, which the last test looks for.
+
+. ./lib.sh
+
+here()
+{
+	[ -e "/sys/class/infiniband/$1" ]
+}
+
+not_here()
+{
+	! here "$1"
+}
+
+comes_and_goes()
+{
+	for i in 1 2 3; do
+		add_device "$1" || fail "no device in round $i"
+		here "$1"0 || fail "not there in round $i"
+		expect "ctx" 0 "$(summary "$1"0 ctx)"
+		remove_device "$1"0 || fail "cannot remove it in round $i"
+		await 10 not_here "$1"0 || fail "still there in round $i"
+	done
+}
+
+removed_under_a_process()
+{
+	add_device "$1" || fail "no device"
+	start verbs "$HERE/verbs.py" "$1"0 pd=3 cq=3 mr=3 srq=2 qp=5
+	await 30 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
+	expect_owned "$1"0 $pid ctx 1 pd 3 cq 3 mr 3 srq 2 qp 5
+	remove_device "$1"0 || fail "cannot remove the device"
+	await 20 not_here "$1"0 || fail "still there"
+	# the process has lost its objects and does not know yet
+	kill -0 $pid || fail "the process is gone"
+	expect "its objects" 0 "$(rdma resource show qp | grep -c " pid $pid ")"
+	stop KILL $pid
+	add_device "$1" || fail "no new device"
+	expect "ctx of the new device" 0 "$(summary "$1"0 ctx)"
+	remove_device "$1"0
+}
+
+rping_on()
+{
+	start server rping -s -C 100000000 -a "$2"
+	server=$pid
+	await 20 has_cm_id "$1" $server || fail "$(cat "$TMPDIR/server")"
+	start client rping -c -C 100000000 -a "$(address_of "$1")"
+	client=$pid
+	await 20 has_cm_id "$1" $client || fail "$(cat "$TMPDIR/client")"
+}
+
+has_cm_id()
+{
+	[ "$(owned "$1" cm_id "$2")" -gt 0 ]
+}
+
+# Regression 27: with connections open, in a loop.
+history_27_removed_under_a_connection()
+{
+	for i in 1 2 3; do
+		add_device "$1" || fail "no device in round $i"
+		rping_on "$1"0 "$(address_of "$1")"
+		remove_device "$1"0 || fail "cannot remove it in round $i"
+		await 20 not_here "$1"0 || fail "still there in round $i"
+		stop KILL $server $client
+	done
+}
+
+# Regression 18: what a listener for all devices has on each of them.
+history_18_removed_under_a_listener_on_all()
+{
+	add_device rxe || fail "no rxe device"
+	add_device siw || fail "no siw device"
+	rping_on rxe0 0.0.0.0
+	await 20 has_cm_id siw0 $server || fail "no listener on siw0"
+	remove_device siw0 || fail "cannot remove siw0"
+	await 20 not_here siw0 || fail "siw0 is still there"
+	has_cm_id rxe0 $server || fail "the listener on rxe0 went with it"
+	remove_device rxe0 || fail "cannot remove rxe0"
+	await 20 not_here rxe0 || fail "rxe0 is still there"
+	stop KILL $server $client
+}
+
+# The network device goes, and takes the RDMA device along.
+network_device_removed()
+{
+	add_device "$1" || fail "no device"
+	start verbs "$HERE/verbs.py" "$1"0 pd=1 cq=1 mr=1 qp=1
+	await 30 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
+	ip link delete "n$1" || fail "cannot remove the network device"
+	await 20 not_here "$1"0 || fail "still there"
+	stop KILL $pid
+}
+
+# Regression 25: renamed while others look.
+history_25_renamed_in_use()
+{
+	add_device rxe || fail "no device"
+	start monitor rdma monitor
+	start verbs "$HERE/verbs.py" rxe0 pd=2 cq=1 mr=1 qp=1
+	await 30 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
+	old=rxe0
+	for new in rxe1 rxe2 rxe3 rxe0; do
+		rdma dev set $old name $new || fail "cannot rename $old"
+		expect_owned $new $pid ctx 1 pd 2 cq 1 mr 1 qp 1
+		old=$new
+	done
+	stop KILL $pid
+	remove_device rxe0
+}
+
+run "comes_and_goes rxe" \
+	"comes_and_goes siw" \
+	"removed_under_a_process rxe" \
+	"removed_under_a_process siw" \
+	"history_27_removed_under_a_connection rxe" \
+	"history_27_removed_under_a_connection siw" \
+	history_18_removed_under_a_listener_on_all \
+	"network_device_removed rxe" \
+	"network_device_removed siw" \
+	history_25_renamed_in_use
