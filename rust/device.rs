@@ -149,7 +149,7 @@ impl<'a> Object<'a> {
     #[inline]
     pub(crate) fn device(self) -> Option<&'a Device> {
         let offset = *DEVICE_OFFSETS.get(self.kind as usize)?;
-        if offset == 0 {
+        if cfg!(not(restrack_comp_cntr)) && self.kind == Kind::CompCntr {
             // This kernel has no such objects.
             return None;
         }

@@ -5,6 +5,7 @@
 use crate::{
     bindings,
     hlist,
+    key::Key,
     kind::Kind,
     misuse::Misuse,
     owner::{
@@ -61,7 +62,7 @@ pub(crate) enum State {
 /// | --- | --- | --- |
 /// | `kref`, `comp` | by all | by all |
 /// | `kind`, `no_track`, `user`, `owner` | by the keeper, before it is linked or after | by all |
-/// | `node`, `id`, `tie`, `details`, `root` | with the lock, for writing | with the lock; by the keeper; but for `node` by readers |
+/// | `node`, `id`, `key`, `details`, `root` | with the lock, for writing | with the lock; by the keeper; but for `node` by readers |
 /// | `valid`, `since` | by the keeper | by the keeper |
 /// | `state` | by the keeper; when the root is cleaned | by all, at any time |
 ///
@@ -82,9 +83,9 @@ pub(crate) struct Entry {
     details: Cell<bool>,
     state: Once<State>,
     id: Cell<u32>,
-    tie: Cell<u32>,
+    since: Cell<u32>,
+    key: Cell<Key>,
     root: Cell<*mut bindings::rdma_restrack_root>,
-    since: Cell<c_ulong>,
 }
 
 /// The time, in jiffies.
@@ -92,6 +93,15 @@ pub(crate) struct Entry {
 pub(crate) fn now() -> Jiffies {
     // SAFETY: A counter that is always there, and may change at any time.
     unsafe { (&raw const bindings::jiffies).read_volatile() }
+}
+
+/// log2 of the jiffies in a unit of age: 32 bits of them last for years.
+const AGE_SHIFT: u32 = 4;
+
+/// The time, in units of age.
+#[inline]
+fn age_now() -> u32 {
+    now().wrapping_shr(AGE_SHIFT) as u32
 }
 
 /// How long a deletion waits before it says so, in jiffies.
@@ -125,9 +135,9 @@ assert_layout! {
     details = details,
     state = state,
     id = id,
-    tie = tie,
-    root = root,
     since = since,
+    key = key,
+    root = root,
 }
 
 // SAFETY: All fields may be zero; C zeroes every entry before it is used.
@@ -191,10 +201,10 @@ impl Entry {
         self.id.get()
     }
 
-    /// Tells apart entries of one kind with equal numbers.
+    /// Where the entry stands among those of its kind.
     #[inline]
-    pub(crate) fn tie(&self) -> u32 {
-        self.tie.get()
+    pub(crate) fn key(&self) -> Key {
+        self.key.get()
     }
 
     /// Is the object to be shown only to those who ask for driver details?
@@ -211,9 +221,10 @@ impl Entry {
 
     /// How long the entry has been tracked, in milliseconds.
     pub(crate) fn age(&self) -> u32 {
-        let age = now().wrapping_sub(self.since.get());
+        let age = age_now().wrapping_sub(self.since.get());
+        let jiffies = (age as Jiffies).wrapping_shl(AGE_SHIFT);
         // SAFETY: Computes.
-        unsafe { bindings::restrack_helper_jiffies_to_msecs(age) }
+        unsafe { bindings::restrack_helper_jiffies_to_msecs(jiffies) }
     }
 
     /// Gives the entry its place.
@@ -222,12 +233,12 @@ impl Entry {
         &self,
         root: *mut bindings::rdma_restrack_root,
         id: u32,
-        tie: u32,
+        key: Key,
         details: bool,
     ) {
         self.root.set(root);
         self.id.set(id);
-        self.tie.set(tie);
+        self.key.set(key);
         self.details.set(details);
     }
 
@@ -243,7 +254,7 @@ impl Entry {
     /// From now on the entry is tracked.
     #[inline]
     pub(crate) fn begin(&self) {
-        self.since.set(now());
+        self.since.set(age_now());
         self.state.store(State::Tracked);
         self.valid.set(true);
     }

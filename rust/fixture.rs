@@ -6,10 +6,7 @@ use crate::{
     entry::Entry,
     kind::Kind,
     lifecycle,
-    root::{
-        Number,
-        Root, //
-    }, //
+    root::Root, //
 };
 use core::ops::Deref;
 use kernel::{
@@ -53,22 +50,30 @@ impl TestEntry {
         Ok(entry)
     }
 
-    /// An entry in a table.
-    pub(crate) fn tracked(root: &Root, kind: Kind, number: Number) -> Result<Self> {
-        Self::with_details(root, kind, number, false)
-    }
-
-    /// An entry in a table, with details to be shown or hidden.
-    pub(crate) fn with_details(
-        root: &Root,
-        kind: Kind,
-        number: Number,
-        details: bool,
-    ) -> Result<Self> {
+    /// An entry in a table, under a number of its own.
+    pub(crate) fn tracked(root: &Root, kind: Kind) -> Result<Self> {
         let entry = Self::new(kind)?;
         entry.begin();
         // SAFETY: The entry is new and pinned, and deleted before it goes.
-        unsafe { root.add(kind, &entry, number, details) };
+        unsafe { root.add(kind, &entry) };
+        Ok(entry)
+    }
+
+    /// An entry in a table, under a given number.
+    pub(crate) fn tracked_as(root: &Root, kind: Kind, id: u32) -> Result<Self> {
+        Self::added(root, kind, id, false)
+    }
+
+    /// An entry in a table, under a given number, with driver details.
+    pub(crate) fn with_details(root: &Root, kind: Kind, id: u32) -> Result<Self> {
+        Self::added(root, kind, id, true)
+    }
+
+    fn added(root: &Root, kind: Kind, id: u32, details: bool) -> Result<Self> {
+        let entry = Self::new(kind)?;
+        entry.begin();
+        // SAFETY: The entry is new and pinned, and deleted before it goes.
+        unsafe { root.add_as(kind, &entry, id, details) };
         Ok(entry)
     }
 }

@@ -8,6 +8,7 @@
 #include <linux/list.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/sched/task.h>
 #include <linux/uaccess.h>
 
 #include "helpers.h"
@@ -30,12 +31,6 @@ void restrack_helper_kref_get(struct kref *kref)
 bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 {
 	return kref_get_unless_zero(kref);
-}
-
-/* There is no kref_put_if_one(). */
-bool restrack_helper_kref_put_if_last(struct kref *kref)
-{
-	return refcount_dec_if_one(&kref->refcount);
 }
 
 /* kref_put() without its release function: the caller has its own. */
@@ -101,6 +96,12 @@ bool restrack_helper_copy_string(char *dst, size_t size, const char *src)
 			return true;
 	}
 	return false;
+}
+
+/* One call instead of two: it is a part of every add. */
+struct task_struct *restrack_helper_get_current_process(void)
+{
+	return get_task_struct(current->group_leader);
 }
 
 const char *restrack_helper_task_comm(struct task_struct *task)

@@ -22,7 +22,6 @@ void restrack_helper_init_completion(struct completion *x);
 
 void restrack_helper_kref_get(struct kref *kref);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
-bool restrack_helper_kref_put_if_last(struct kref *kref);
 bool restrack_helper_kref_put(struct kref *kref);
 
 void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h);
@@ -36,6 +35,7 @@ void restrack_helper_hlist_split(struct hlist_head *from,
 
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
+struct task_struct *restrack_helper_get_current_process(void);
 const char *restrack_helper_task_comm(struct task_struct *task);
 
 /**

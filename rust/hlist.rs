@@ -13,7 +13,10 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    ptr, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::types::Opaque;
 
@@ -153,7 +156,9 @@ impl<'lock, T: Linked> Iterator for Iter<'lock, T> {
         // INVARIANT: The next node is in the same chain.
         self.0 = node.next();
         // SAFETY: By the type invariant and the definition of `Linked`.
-        Some(unsafe { &*object })
+        let object = unsafe { NonNull::new_unchecked(object.cast_mut()) };
+        // SAFETY: As above.
+        Some(unsafe { object.as_ref() })
     }
 }
 

@@ -2,10 +2,7 @@
 
 //! The order of the objects of one kind.
 
-use crate::{
-    bindings,
-    entry::Entry, //
-};
+use crate::bindings;
 
 /// Where an entry stands among those of its kind.
 ///
@@ -44,10 +41,10 @@ impl Key {
         Self(u64::from(product) << 32)
     }
 
-    /// The key of an entry.
+    /// The key of the last entry with this number, were there as many as there can be.
     #[inline]
-    pub(crate) fn of(entry: &Entry) -> Self {
-        Self(Self::first_of(entry.id()).0 | u64::from(entry.tie()))
+    pub(crate) fn last_of(id: u32) -> Self {
+        Self(Self::first_of(id).0 | u64::from(u32::MAX))
     }
 
     /// The least key that is greater.

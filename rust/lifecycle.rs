@@ -23,10 +23,7 @@ use crate::{
     },
     kind::Kind,
     misuse::Misuse,
-    root::{
-        Number,
-        Root, //
-    }, //
+    root::Root, //
 };
 
 /// Initialises an entry; the body of `rdma_restrack_new()`.
@@ -66,10 +63,14 @@ pub(crate) unsafe fn add(entry: &Entry) {
     if entry.owner().process().is_none() {
         find_owner(entry, object);
     }
-    let (number, details) = number_of(object);
     entry.begin();
-    // SAFETY: Not valid, so not linked; the rest by the requirement of this function.
-    unsafe { device.root().add(object.kind(), entry, number, details) };
+    let root = device.root();
+    match numbering(object) {
+        // SAFETY: Not valid, so not linked; the rest by the requirement of this function.
+        Some((id, details)) => unsafe { root.add_as(object.kind(), entry, id, details) },
+        // SAFETY: As above.
+        None => unsafe { root.add(object.kind(), entry) },
+    }
 }
 
 /// Initialises an entry that has not been through [`new`].
@@ -92,26 +93,23 @@ fn find_owner(entry: &Entry, object: Object<'_>) {
     }
 }
 
-/// The number that an object is to have, and whether it is one with driver details.
+/// The number that an object brings along, if it is of a kind that does, and whether it has driver
+/// details.
 #[inline]
-fn number_of(object: Object<'_>) -> (Number, bool) {
-    if let Some(qp) = object.queue_pair() {
-        let (number, port, qp_type) = (qp.number(), qp.port(), qp.qp_type());
-        if number >> 24 != 0 || port >> 8 != 0 {
-            Misuse::QpNumber.warn(c"rdma_restrack_add", Kind::Qp as u32, number);
-        }
-        let details = qp_type >= bindings::IB_QPT_DRIVER;
-        // Each port has a QP0 and a QP1 of its own.
-        let id = match qp_type {
-            bindings::IB_QPT_SMI | bindings::IB_QPT_GSI => number | (port << 24),
-            _ => number,
-        };
-        (Number::Given(id), details)
-    } else if let Some(id) = object.counter_number() {
-        (Number::Given(id), false)
-    } else {
-        (Number::Unused, false)
+fn numbering(object: Object<'_>) -> Option<(u32, bool)> {
+    let Some(qp) = object.queue_pair() else {
+        return Some((object.counter_number()?, false));
+    };
+    let (number, port, qp_type) = (qp.number(), qp.port(), qp.qp_type());
+    if number >> 24 != 0 || port >> 8 != 0 {
+        Misuse::QpNumber.warn(c"rdma_restrack_add", Kind::Qp as u32, number);
     }
+    // Each port has a QP0 and a QP1 of its own.
+    let id = match qp_type {
+        bindings::IB_QPT_SMI | bindings::IB_QPT_GSI => number | (port << 24),
+        _ => number,
+    };
+    Some((id, qp_type >= bindings::IB_QPT_DRIVER))
 }
 
 /// Calls `f` with the root and the kind of an entry that is in a table.

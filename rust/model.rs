@@ -20,17 +20,13 @@ use crate::{
         self,
         TestEntry, //
     },
-    key::Key,
     kind::Kind,
     lifecycle,
     owner::{
         self,
         KernelName, //
     },
-    root::{
-        Number,
-        Root, //
-    }, //
+    root::Root, //
 };
 use core::ptr;
 use kernel::{
@@ -253,10 +249,7 @@ impl World {
         let process = step.random & 0x100 != 0;
         let details = kind == Kind::Qp && step.random & 0x600 == 0;
         // Few enough for some to be equal.
-        let number = match kind {
-            Kind::Qp => Number::Given((step.random >> 16) % 256),
-            _ => Number::Unused,
-        };
+        let given = (kind == Kind::Qp).then_some((step.random >> 16) % 256);
         lifecycle::new(entry, kind as u32);
         if process {
             entry.set_current();
@@ -264,8 +257,12 @@ impl World {
             entry.set_kernel(KernelName::new(c"model".as_char_ptr().cast_mut()));
         }
         entry.begin();
-        // SAFETY: It is not linked, and deleted before it goes.
-        unsafe { root.add(kind, entry, number, details) };
+        match given {
+            // SAFETY: It is not linked, and deleted before it goes.
+            Some(id) => unsafe { root.add_as(kind, entry, id, details) },
+            // SAFETY: As above.
+            None => unsafe { root.add(kind, entry) },
+        }
         // An owner that was left by `clean` is released.
         self.processes += i32::from(process) - i32::from(known.process);
         *known = Known {
@@ -277,11 +274,11 @@ impl World {
             process,
             readers: 0,
         };
-        match number {
-            Number::Given(id) => check(known.id == id, "the number is not the one that was given"),
+        match given {
+            Some(id) => check(known.id == id, "the number is not the one that was given"),
             // All entries are looked at for this: now and then is enough.
-            Number::Unused if step.random >> 24 & 7 != 0 => Ok(()),
-            Number::Unused => {
+            None if step.random >> 24 & 7 != 0 => Ok(()),
+            None => {
                 let id = known.id;
                 let same = |(_, other): &&(TestEntry, Known)| {
                     let linked = matches!(other.state, State::Tracked | State::Dying);
@@ -332,7 +329,7 @@ impl World {
     fn walk(&self, index: usize, root: &Root, kind: Kind, details: bool) -> Checked {
         let (mut cursor, mut met, mut last) = (0, 0, None);
         while let Some(entry) = root.next(kind, &mut cursor, details) {
-            let key = Key::of(&entry);
+            let key = entry.key();
             check(last.is_none_or(|last| last < key), "a walk went back")?;
             last = Some(key);
             met += 1;

@@ -39,8 +39,12 @@ pub(crate) struct Owner {
 }
 
 /// The current process: the task whose PID stays valid as long as one of its threads is alive.
+#[inline]
 pub(crate) fn current_process() -> ARef<Task> {
-    kernel::current!().group_leader().into()
+    // SAFETY: The current task has a group leader, and is alive.
+    let task = unsafe { NonNull::new_unchecked(bindings::restrack_helper_get_current_process()) };
+    // SAFETY: The reference that was just taken is the new one's.
+    unsafe { ARef::from_raw(task.cast()) }
 }
 
 impl Owner {

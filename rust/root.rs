@@ -51,15 +51,6 @@ const CHAIN_BITS: u32 = bindings::RDMA_RESTRACK_HASH_BITS - RUN_BITS;
 /// The first chains of a kind.
 type Run = [Chain<Entry>; 1 << CHAIN_BITS];
 
-/// The number that a new entry is to have.
-#[derive(Clone, Copy)]
-pub(crate) enum Number {
-    /// This one, even if others have it too.
-    Given(u32),
-    /// The next one that no entry of its kind has.
-    Unused,
-}
-
 /// `struct rdma_restrack_root`: all tracked objects of one device.
 ///
 /// # Invariants
@@ -100,6 +91,9 @@ impl Root {
         // SAFETY: By the requirements of this function.
         // INVARIANT: The rest of the root is zero: empty chains, nothing counted.
         unsafe { RwSemaphore::init(rwsem) };
+        // SAFETY: By the requirements of this function, and it is initialised now.
+        let root = unsafe { &*this };
+        root.table.iter().for_each(Table::init);
     }
 
     /// The root that an entry is linked in.
@@ -136,9 +130,10 @@ impl Root {
         product: u32,
         lock: &'a impl Held,
     ) -> (&'a Chain<Entry>, u32) {
-        let segments = self.table(kind).segments(lock);
-        if let Some(chain) = segments.and_then(|segments| segments.chain(product)) {
-            return chain;
+        if let Some(segments) = self.table(kind).segments(lock) {
+            if let Some(found) = segments.chain(product) {
+                return found;
+            }
         }
         let run = self.run(kind);
         let chain = match run.get(key::top(product, CHAIN_BITS)) {
@@ -172,63 +167,94 @@ impl Root {
 
 /// Changes of the table. They all take the lock for writing.
 impl Root {
-    /// Links an entry, under a number and with details to be shown or hidden.
+    /// Links an entry under a given number, even if others have it too, and with details to be
+    /// shown or hidden.
     ///
     /// The entry becomes visible at once: it is to be initialised and to have an owner.
     ///
     /// # Safety
     ///
     /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
-    pub(crate) unsafe fn add(&self, kind: Kind, entry: &Entry, number: Number, details: bool) {
-        let table = self.table(kind);
+    pub(crate) unsafe fn add_as(&self, kind: Kind, entry: &Entry, id: u32, details: bool) {
+        let lock = self.room(kind);
+        let place = self.find_place(kind, id, &lock);
+        // SAFETY: By the requirement of this function, and the place was found just now.
+        unsafe { self.link(kind, entry, id, place, details, &lock) };
+    }
+
+    /// Links an entry under the next number that no entry of its kind has.
+    ///
+    /// The entry becomes visible at once: it is to be initialised and to have an owner.
+    ///
+    /// # Safety
+    ///
+    /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
+    pub(crate) unsafe fn add(&self, kind: Kind, entry: &Entry) {
+        let lock = self.room(kind);
+        let mut id = self.table(kind).next_id(&lock);
+        let mut place = self.find_place(kind, id, &lock);
+        while place.is_taken(id) {
+            id = self.table(kind).next_id(&lock);
+            place = self.find_place(kind, id, &lock);
+        }
+        // SAFETY: By the requirement of this function, and the place was found just now.
+        unsafe { self.link(kind, entry, id, place, false, &lock) };
+    }
+
+    /// Takes the lock, and makes room for another entry if there are many.
+    #[inline]
+    fn room(&self, kind: Kind) -> WriteGuard<'_> {
         let mut lock = self.rwsem.write();
+        let table = self.table(kind);
         if table.is_crowded() {
             table.grow(self.run(kind), &mut lock);
         }
-        let place = match number {
-            Number::Given(id) => self.find_place(kind, id, &lock),
-            Number::Unused => loop {
-                let place = self.find_place(kind, table.next_id(&lock), &lock);
-                if place.tie == 0 {
-                    break place;
-                }
-            },
-        };
-        let this = core::ptr::from_ref(self).cast_mut();
-        // INVARIANT: The entry is linked in this root below.
-        entry.place(this.cast(), place.id, place.tie, details);
-        match place.previous {
-            // SAFETY: `previous` is in that chain; the rest by the requirement of this function.
-            // INVARIANT: `previous` is the last one with a lesser key.
-            Some(previous) => unsafe { place.chain.add_behind(previous, entry, &lock) },
-            // SAFETY: By the requirement of this function.
-            // INVARIANT: No entry of the chain has a lesser key.
-            None => unsafe { place.chain.add_head(entry, &lock) },
-        }
-        table.linked(details, &lock);
+        lock
     }
 
-    /// Finds where an entry with this number belongs.
+    /// Finds where an entry with this number belongs: behind all that have it already.
     #[inline]
     fn find_place<'a>(&'a self, kind: Kind, id: u32, lock: &'a impl Held) -> Place<'a> {
-        let key = Key::first_of(id);
+        let key = Key::last_of(id);
         let (chain, _) = self.chain(kind, key.product(), lock);
         let mut previous = None;
-        let mut tie = 0;
         for entry in chain.iter(lock) {
-            if entry.id() == id {
-                tie = entry.tie().saturating_add(1);
-            } else if Key::of(entry) > key {
+            if entry.key() > key {
                 break;
             }
             previous = Some(entry);
         }
-        Place {
-            chain,
-            previous,
-            id,
-            tie,
+        Place { chain, previous }
+    }
+
+    /// Links an entry where it belongs.
+    ///
+    /// # Safety
+    ///
+    /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`];
+    /// the place is what [`Self::find_place`] found for the number under the same lock.
+    #[inline]
+    unsafe fn link(
+        &self,
+        kind: Kind,
+        entry: &Entry,
+        id: u32,
+        place: Place<'_>,
+        details: bool,
+        lock: &WriteGuard<'_>,
+    ) {
+        let this = core::ptr::from_ref(self).cast_mut();
+        // INVARIANT: The entry is linked in this root below.
+        entry.place(this.cast(), id, place.key(id), details);
+        match place.previous {
+            // SAFETY: `previous` is in that chain; the rest by the requirement of this function.
+            // INVARIANT: `previous` is the last one with a lesser key.
+            Some(previous) => unsafe { place.chain.add_behind(previous, entry, lock) },
+            // SAFETY: By the requirement of this function.
+            // INVARIANT: No entry of the chain has a lesser key.
+            None => unsafe { place.chain.add_head(entry, lock) },
         }
+        self.table(kind).linked(details, lock);
     }
 
     /// Unlinks an entry of this root.
@@ -296,8 +322,24 @@ impl Root {
 struct Place<'a> {
     chain: &'a Chain<Entry>,
     previous: Option<&'a Entry>,
-    id: u32,
-    tie: u32,
+}
+
+impl Place<'_> {
+    /// Is there an entry with this number before it?
+    #[inline]
+    fn is_taken(&self, id: u32) -> bool {
+        self.key(id) != Key::first_of(id)
+    }
+
+    /// The key for a new entry with this number: it tells it from those before it.
+    #[inline]
+    fn key(&self, id: u32) -> Key {
+        let (first, last) = (Key::first_of(id), Key::last_of(id));
+        match self.previous {
+            Some(previous) => previous.key().next().max(first).min(last),
+            None => first,
+        }
+    }
 }
 
 /// Looking at the table.
@@ -334,16 +376,18 @@ impl Root {
 
     /// Finds an object by its number and takes a reference to its entry.
     pub(crate) fn get(&self, kind: Kind, id: u32) -> Option<ARef<Entry>> {
-        let key = Key::first_of(id);
+        let (first, last) = (Key::first_of(id), Key::last_of(id));
         let lock = self.rwsem.read();
-        let (chain, _) = self.chain(kind, key.product(), &lock);
+        let (chain, _) = self.chain(kind, first.product(), &lock);
         for entry in chain.iter(&lock) {
-            if entry.id() == id {
-                if let Some(entry) = entry.find() {
-                    return Some(entry);
-                }
-            } else if Key::of(entry) > key {
+            if entry.key() < first {
+                continue;
+            }
+            if entry.key() > last {
                 break;
+            }
+            if let Some(entry) = entry.find() {
+                return Some(entry);
             }
         }
         None
@@ -360,11 +404,11 @@ impl Root {
         let found = self.each_chain(kind, start, &lock, |chain| {
             chain
                 .iter(&lock)
-                .filter(|entry| Key::of(entry) >= start && (details || !entry.has_details()))
+                .filter(|entry| entry.key() >= start && (details || !entry.has_details()))
                 .find_map(Entry::find)
         });
         if let Some(found) = &found {
-            *cursor = Key::of(found).next().into_cursor();
+            *cursor = found.key().next().into_cursor();
         }
         found
     }
@@ -385,15 +429,15 @@ mod tests {
     #[test]
     fn numbers_are_given_out_in_turn() -> Result {
         let root = fixture::root()?;
-        let first = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
-        let second = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let first = TestEntry::tracked(&root, Kind::Pd)?;
+        let second = TestEntry::tracked(&root, Kind::Pd)?;
         assert_eq!((first.id(), second.id()), (0, 1));
         drop(second);
         // A number is not used again at once.
-        let third = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let third = TestEntry::tracked(&root, Kind::Pd)?;
         assert_eq!(third.id(), 2);
         // Every kind counts for itself.
-        let other = TestEntry::tracked(&root, Kind::Cq, Number::Unused)?;
+        let other = TestEntry::tracked(&root, Kind::Cq)?;
         assert_eq!(other.id(), 0);
         Ok(())
     }
@@ -401,11 +445,11 @@ mod tests {
     #[test]
     fn numbers_wrap_and_avoid_those_in_use() -> Result {
         let root = fixture::root()?;
-        let zero = TestEntry::tracked(&root, Kind::Pd, Number::Given(0))?;
-        let one = TestEntry::tracked(&root, Kind::Pd, Number::Given(1))?;
+        let zero = TestEntry::tracked_as(&root, Kind::Pd, 0)?;
+        let one = TestEntry::tracked_as(&root, Kind::Pd, 1)?;
         root.table(Kind::Pd).start_at(u32::MAX);
-        let last = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
-        let next = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let last = TestEntry::tracked(&root, Kind::Pd)?;
+        let next = TestEntry::tracked(&root, Kind::Pd)?;
         assert_eq!((last.id(), next.id()), (u32::MAX, 2));
         assert_eq!(root.count(Kind::Pd, true), 4);
         drop((zero, one));
@@ -418,8 +462,8 @@ mod tests {
         let root = fixture::root()?;
         let mut entries = KVec::new();
         for id in 0..200u32 {
-            let number = Number::Given(id.wrapping_mul(0x0101_0101));
-            entries.push(TestEntry::tracked(&root, Kind::Mr, number)?, GFP_KERNEL)?;
+            let id = id.wrapping_mul(0x0101_0101);
+            entries.push(TestEntry::tracked_as(&root, Kind::Mr, id)?, GFP_KERNEL)?;
         }
         for entry in &entries {
             let found = root.get(Kind::Mr, entry.id()).ok_or(ENOENT)?;
@@ -433,10 +477,9 @@ mod tests {
     #[test]
     fn objects_with_one_number_are_all_tracked() -> Result {
         let root = fixture::root()?;
-        let number = Number::Given(7);
-        let first = TestEntry::tracked(&root, Kind::Qp, number)?;
-        let second = TestEntry::tracked(&root, Kind::Qp, number)?;
-        let third = TestEntry::tracked(&root, Kind::Qp, number)?;
+        let first = TestEntry::tracked_as(&root, Kind::Qp, 7)?;
+        let second = TestEntry::tracked_as(&root, Kind::Qp, 7)?;
+        let third = TestEntry::tracked_as(&root, Kind::Qp, 7)?;
         assert_eq!(root.count(Kind::Qp, true), 3);
         assert_eq!(walk(&root, Kind::Qp, true)?, 3);
         drop(second);
@@ -455,7 +498,7 @@ mod tests {
             let Some(entry) = root.next(kind, &mut cursor, details) else {
                 return Ok(count);
             };
-            let key = Key::of(&entry);
+            let key = entry.key();
             if key < Key::from_cursor(before) || key.next().into_cursor() != cursor {
                 return Err(EINVAL);
             }
@@ -468,7 +511,7 @@ mod tests {
         let root = fixture::root()?;
         let mut entries = KVec::new();
         for _ in 0..3000 {
-            let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+            let entry = TestEntry::tracked(&root, Kind::Pd)?;
             entries.push((entry, 0), GFP_KERNEL)?;
         }
         let mut cursor = 0;
@@ -482,7 +525,7 @@ mod tests {
             drop(found);
             // Others come and go between the steps, before and behind the cursor.
             if passing.len() < 2000 {
-                let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+                let entry = TestEntry::tracked(&root, Kind::Pd)?;
                 passing.push(entry, GFP_KERNEL)?;
             } else {
                 drop(passing.pop());
@@ -497,7 +540,7 @@ mod tests {
         let root = fixture::root()?;
         let mut entries = KVec::new();
         for _ in 0..50 {
-            let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+            let entry = TestEntry::tracked(&root, Kind::Pd)?;
             entries.push(entry, GFP_KERNEL)?;
         }
         // Each one goes as soon as it has been met.
@@ -516,8 +559,8 @@ mod tests {
     #[test]
     fn details_are_for_those_who_ask() -> Result {
         let root = fixture::root()?;
-        let shown = TestEntry::tracked(&root, Kind::Qp, Number::Given(1))?;
-        let hidden = TestEntry::with_details(&root, Kind::Qp, Number::Given(2), true)?;
+        let shown = TestEntry::tracked_as(&root, Kind::Qp, 1)?;
+        let hidden = TestEntry::with_details(&root, Kind::Qp, 2)?;
         assert_eq!(root.count(Kind::Qp, false), 1);
         assert_eq!(root.count(Kind::Qp, true), 2);
         assert_eq!(walk(&root, Kind::Qp, false)?, 1);
@@ -533,14 +576,14 @@ mod tests {
     #[test]
     fn a_dying_entry_is_not_there_until_it_is_back() -> Result {
         let root = fixture::root()?;
-        let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let entry = TestEntry::tracked(&root, Kind::Pd)?;
         lifecycle::begin_del(&entry);
         assert_eq!(root.count(Kind::Pd, true), 0);
         assert_eq!(walk(&root, Kind::Pd, true)?, 0);
         assert!(root.get(Kind::Pd, entry.id()).is_none());
         // Its number is not given to another: it may come back with it.
         root.table(Kind::Pd).start_at(0);
-        let other = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let other = TestEntry::tracked(&root, Kind::Pd)?;
         assert!(other.id() != entry.id());
 
         lifecycle::abort_del(&entry);
@@ -556,9 +599,9 @@ mod tests {
     #[test]
     fn a_taken_number_may_be_given_again_while_the_old_object_dies() -> Result {
         let root = fixture::root()?;
-        let old = TestEntry::tracked(&root, Kind::Qp, Number::Given(5))?;
+        let old = TestEntry::tracked_as(&root, Kind::Qp, 5)?;
         lifecycle::begin_del(&old);
-        let new = TestEntry::tracked(&root, Kind::Qp, Number::Given(5))?;
+        let new = TestEntry::tracked_as(&root, Kind::Qp, 5)?;
         let found = root.get(Kind::Qp, 5).ok_or(ENOENT)?;
         assert!(core::ptr::eq(&*found, &*new));
         lifecycle::abort_del(&old);
@@ -571,7 +614,7 @@ mod tests {
         let root = fixture::root()?;
         let empty = root.generation(Kind::Pd);
         assert!(empty != 0);
-        let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let entry = TestEntry::tracked(&root, Kind::Pd)?;
         let full = root.generation(Kind::Pd);
         assert!(full != empty);
         assert_eq!(root.generation(Kind::Cq), empty);
@@ -586,10 +629,10 @@ mod tests {
         let root = fixture::root()?;
         let current = kernel::current!();
         let ns = current.active_pid_ns().ok_or(EINVAL)?;
-        let entry = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
-        let kernel = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
+        let entry = TestEntry::tracked(&root, Kind::Pd)?;
+        let kernel = TestEntry::tracked(&root, Kind::Pd)?;
         kernel.set_kernel(None);
-        let hidden = TestEntry::with_details(&root, Kind::Pd, Number::Unused, true)?;
+        let hidden = TestEntry::with_details(&root, Kind::Pd, 1000)?;
         assert_eq!(root.count_in(Kind::Pd, ns, true), 2);
         assert_eq!(root.count_in(Kind::Pd, ns, false), 1);
         lifecycle::begin_del(&entry);
@@ -604,9 +647,9 @@ mod tests {
         let task = owner::current_process();
         let before = fixture::usage(&task);
         let root = fixture::root()?;
-        let pd = TestEntry::tracked(&root, Kind::Pd, Number::Unused)?;
-        let qp = TestEntry::with_details(&root, Kind::Qp, Number::Given(3), true)?;
-        let dying = TestEntry::tracked(&root, Kind::Cq, Number::Unused)?;
+        let pd = TestEntry::tracked(&root, Kind::Pd)?;
+        let qp = TestEntry::with_details(&root, Kind::Qp, 3)?;
+        let dying = TestEntry::tracked(&root, Kind::Cq)?;
         lifecycle::begin_del(&dying);
 
         let mut told = 0;

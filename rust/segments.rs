@@ -9,13 +9,13 @@
 use crate::{
     entry::Entry,
     hlist::Chain,
-    key::{
-        self,
-        Key, //
-    },
+    key,
     sync::WriteGuard, //
 };
-use core::ptr;
+use core::ptr::{
+    self,
+    NonNull, //
+};
 use kernel::{
     alloc::{
         flags::{
@@ -29,18 +29,11 @@ use kernel::{
     prelude::*, //
 };
 
-/// log2 of the number of chains in a segment: 2 KiB of them, which bounds the work of a split.
-const SEGMENT_BITS: u32 = 8;
-
-/// Some of the chains of a kind: those for products that begin with certain bits.
+/// log2 of the number of chains in a segment: 4 KiB of them.
 ///
-/// # Invariants
-///
-/// Zeroed chains are empty ones.
-struct Segment([Chain<Entry>; 1 << SEGMENT_BITS]);
-
-// SAFETY: By the invariant.
-unsafe impl pin_init::Zeroable for Segment {}
+/// It bounds the work of a single add. With larger segments a split takes longer, with smaller ones
+/// the directory is larger and takes longer to double.
+const SEGMENT_BITS: u32 = 9;
 
 /// How memory for the table is asked for. The lock is held meanwhile, and others may need it to
 /// free memory: do not wait for them.
@@ -48,13 +41,18 @@ fn flags() -> Flags {
     GFP_NOWAIT | __GFP_NOWARN
 }
 
+/// Some of the chains of a kind: those for products that begin with certain bits.
+struct Segment([Chain<Entry>; 1 << SEGMENT_BITS]);
+
 impl Segment {
     /// How many entries a segment is made for.
     const LOAD: usize = 2 << SEGMENT_BITS;
 
     /// A segment of empty chains.
     fn new() -> Result<KBox<Self>, AllocError> {
-        KBox::init(pin_init::zeroed::<Self>(), flags()).map_err(|_| AllocError)
+        let segment = KBox::new_uninit(flags() | __GFP_ZERO)?;
+        // SAFETY: It is zeroed, and zeroed chains are empty ones.
+        Ok(unsafe { segment.assume_init() })
     }
 
     /// The chain for a product, where the segment is for those with the same `bits` top bits.
@@ -69,125 +67,176 @@ impl Segment {
     }
 }
 
-/// Segments in the order of their products. Those that are not made yet, or split already, are
-/// missing.
-type Level = KVVec<Option<KBox<Segment>>>;
-
-/// The chains of a kind that has outgrown the root.
+/// A place of the directory: the segment for the products that begin with its number.
 ///
 /// # Invariants
 ///
-/// - There are `1 << depth` places in `old` and, if there is a split segment, twice as many in
-///   `new`.
-/// - The first `split` segments of `old` are split: each has become two in `new`. The others are
-///   still in `old`. There is always one that is not split.
+/// The segment comes from a [`KBox`], and lives as long as it has a place in a directory.
+#[derive(Clone, Copy)]
+struct Place(NonNull<Segment>);
+
+impl Place {
+    /// Gives a segment a place; who takes it away has to free it.
+    fn new(segment: KBox<Segment>) -> Self {
+        // INVARIANT: It comes from a box.
+        Self(NonNull::from(KBox::leak(segment)))
+    }
+
+    /// The segment.
+    #[inline]
+    fn segment(&self) -> &Segment {
+        // SAFETY: By the type invariant.
+        unsafe { self.0.as_ref() }
+    }
+
+    /// Frees the segment.
+    ///
+    /// # Safety
+    ///
+    /// The segment has no place any more.
+    unsafe fn free(self) {
+        // SAFETY: By the type invariant and the requirement of this function.
+        drop(unsafe { KBox::from_raw(self.0.as_ptr()) });
+    }
+}
+
+/// The chains of a kind that has outgrown the root.
+///
+/// The directory has a place for each value of the `depth` top bits of a product. Segments are
+/// split one after the other; one that is not split yet has both places of its pair. When all pairs
+/// are split the directory is doubled, and every segment has both places of a pair again.
+///
+/// # Invariants
+///
+/// - There are `1 << depth` places.
+/// - In the first `split` pairs of places each place has a segment of its own, in the others both
+///   have the same. (A directory with a single place is one split pair.)
 pub(crate) struct Segments {
     depth: u32,
     split: usize,
-    old: Level,
-    new: Level,
+    places: KVVec<Place>,
 }
 
 impl Segments {
     /// Enough: the numbers of 2^32 objects do not need more segments.
-    const MAX_DEPTH: u32 = u32::BITS - SEGMENT_BITS - 1;
+    const MAX_DEPTH: u32 = u32::BITS - SEGMENT_BITS;
 
-    /// Moves what is in a run of chains, which are sorted as a whole, to the first segment.
+    /// Moves what is in a run of chains, which are sorted as a whole, to a first segment.
     pub(crate) fn new(
         run: &[Chain<Entry>],
         lock: &WriteGuard<'_>,
     ) -> Result<KBox<Self>, AllocError> {
-        let first = Segment::new()?;
-        let mut old = Level::with_capacity(1, flags())?;
+        let mut places = KVVec::with_capacity(1, flags())?;
         let segments = KBox::new_uninit(flags())?;
-        old.push_within_capacity(Some(first))
-            .map_err(|_| AllocError)?;
-        for first in old.iter().flatten() {
-            for chain in run {
-                while let Some(entry) = chain.first(lock) {
-                    let to = first.pick(Key::of(entry).product(), 0);
-                    // The chain is sorted, so what is for the same chain follows.
-                    let other =
-                        |entry: &&Entry| !ptr::eq(to, first.pick(Key::of(entry).product(), 0));
-                    // SAFETY: The first one is for `to`, which is empty: nothing before was.
-                    unsafe { chain.split(other, to, chain, lock) };
-                }
+        let place = Place::new(Segment::new()?);
+        let segment = place.segment();
+        for chain in run {
+            while let Some(entry) = chain.first(lock) {
+                let to = segment.pick(entry.key().product(), 0);
+                // The chain is sorted, so what is for the same chain follows.
+                let other = |entry: &&Entry| !ptr::eq(to, segment.pick(entry.key().product(), 0));
+                // SAFETY: The first one is for `to`, which is empty: nothing before was.
+                unsafe { chain.split(other, to, chain, lock) };
             }
         }
+        // There is room for it.
+        let _ = places.push_within_capacity(place);
         Ok(KBox::write(
             segments,
             Self {
                 depth: 0,
-                split: 0,
-                old,
-                new: Level::new(),
+                split: 1,
+                places,
             },
         ))
     }
 
+    /// How many pairs of places there are.
+    fn pairs(&self) -> usize {
+        self.places.len().div_ceil(2)
+    }
+
     /// How many entries there are enough chains for.
     pub(crate) fn capacity(&self) -> usize {
-        let segments = self.old.len().saturating_add(self.split);
+        let unsplit = self.pairs().saturating_sub(self.split);
+        let segments = self.places.len().saturating_sub(unsplit);
         segments.saturating_mul(Segment::LOAD)
     }
 
     /// The chain for a product, and how many top bits of the product chose it.
     #[inline]
     pub(crate) fn chain(&self, product: u32) -> Option<(&Chain<Entry>, u32)> {
-        let (level, bits) = if key::top(product, self.depth) < self.split {
-            (&self.new, self.depth.wrapping_add(1))
-        } else {
-            (&self.old, self.depth)
-        };
-        let segment = level.get(key::top(product, bits))?.as_ref()?;
+        let index = key::top(product, self.depth);
+        let segment = self.places.get(index)?.segment();
+        let is_split = index / 2 < self.split;
+        let bits = self.depth.wrapping_sub(1).wrapping_add(is_split.into());
         Some((segment.pick(product, bits), bits.wrapping_add(SEGMENT_BITS)))
     }
 
-    /// Splits the next segment.
+    /// Makes more chains: splits the next segment, or doubles the directory first.
     pub(crate) fn grow(&mut self, lock: &WriteGuard<'_>) -> Result<(), AllocError> {
+        if self.split < self.pairs() {
+            self.split(lock)
+        } else {
+            self.double()
+        }
+    }
+
+    /// Gives every segment two places.
+    fn double(&mut self) -> Result<(), AllocError> {
         if self.depth >= Self::MAX_DEPTH {
             return Err(AllocError);
         }
-        if self.new.is_empty() {
-            self.new = empty_level(self.old.len().saturating_mul(2))?;
+        let mut places = KVVec::with_capacity(self.places.len().saturating_mul(2), flags())?;
+        for place in &self.places {
+            // There is room for them.
+            let _ = places.push_within_capacity(*place);
+            let _ = places.push_within_capacity(*place);
         }
-        let (low, high) = (Segment::new()?, Segment::new()?);
-        let Some(split) = self.old.get_mut(self.split) else {
-            return Err(AllocError);
-        };
-        let Some([new_low, new_high]) = self.new.chunks_exact_mut(2).nth(self.split) else {
-            return Err(AllocError);
-        };
+        // INVARIANT: There are twice as many places, and no pair is split.
+        self.places = places;
+        self.depth = self.depth.wrapping_add(1);
+        self.split = 0;
+        Ok(())
+    }
 
-        let bits = self.depth.wrapping_add(1);
+    /// Splits the segment of the first pair that is not split.
+    fn split(&mut self, lock: &WriteGuard<'_>) -> Result<(), AllocError> {
+        let (low, high) = (Segment::new()?, Segment::new()?);
+        let Some([low_place, high_place]) = self.places.chunks_exact_mut(2).nth(self.split) else {
+            return Err(AllocError);
+        };
         // The highest bit that did not choose a chain yet.
-        let bit = 1u32.wrapping_shl(u32::BITS.wrapping_sub(bits.wrapping_add(SEGMENT_BITS)));
+        let bits = self.depth.wrapping_add(SEGMENT_BITS);
+        let bit = 1u32.wrapping_shl(u32::BITS.wrapping_sub(bits));
         let halves = Iterator::chain(low.0.chunks_exact(2), high.0.chunks_exact(2));
-        for (chain, halves) in split.iter().flat_map(|segment| &segment.0).zip(halves) {
+        for (chain, halves) in low_place.segment().0.iter().zip(halves) {
             if let [without, with] = halves {
                 // The chain is sorted: those without the bit stand first.
-                let first_with = |entry: &&Entry| Key::of(entry).product() & bit != 0;
+                let first_with = |entry: &&Entry| entry.key().product() & bit != 0;
                 // SAFETY: Both are new, and so empty.
                 unsafe { chain.split(first_with, without, with, lock) };
             }
         }
-        // INVARIANT: The segment is in `new` from now on.
-        (*split, *new_low, *new_high) = (None, Some(low), Some(high));
+        let old = *low_place;
+        // INVARIANT: The pair is split now.
+        (*low_place, *high_place) = (Place::new(low), Place::new(high));
         self.split = self.split.wrapping_add(1);
-        if self.split == self.old.len() {
-            // INVARIANT: All are split: begin with the first of them again.
-            self.old = core::mem::replace(&mut self.new, Level::new());
-            self.depth = bits;
-            self.split = 0;
-        }
+        // SAFETY: It had these two places only.
+        unsafe { old.free() };
         Ok(())
     }
 }
 
-/// A level without segments.
-fn empty_level(places: usize) -> Result<Level, AllocError> {
-    let mut level = Level::with_capacity(places, flags() | __GFP_ZERO)?;
-    // SAFETY: There is room for as many, and a zeroed `Option<KBox>` is `None`.
-    unsafe { level.inc_len(places) };
-    Ok(level)
+impl Drop for Segments {
+    fn drop(&mut self) {
+        let split = self.split.saturating_mul(2).min(self.places.len());
+        let Some((own, shared)) = self.places.split_at_checked(split) else {
+            return;
+        };
+        for place in Iterator::chain(own.iter(), shared.iter().step_by(2)) {
+            // SAFETY: The places go, and no other that has this segment was met before.
+            unsafe { place.free() };
+        }
+    }
 }

@@ -52,6 +52,13 @@ const _: () = {
     assert!(offset_of!(Table, segments) == offset_of!(C, segments));
 };
 
+impl Table {
+    /// Sets up a table that is zeroed.
+    pub(crate) fn init(&self) {
+        self.grow_at.store(Self::SMALL);
+    }
+}
+
 /// Counting.
 impl Table {
     /// An entry was linked.
@@ -157,7 +164,7 @@ impl Table {
     /// Are there more entries than the chains are for?
     #[inline]
     pub(crate) fn is_crowded(&self) -> bool {
-        self.linked.load() >= self.grow_at.load().max(Self::SMALL)
+        self.linked.load() >= self.grow_at.load()
     }
 
     /// Makes more chains, if there is memory for them; `run` is what the root has.
@@ -187,6 +194,6 @@ impl Table {
     pub(crate) fn shrink(&self, lock: &mut WriteGuard<'_>) {
         // INVARIANT: There are no entries, so all of them are in the root's chains.
         *self.segments.get_mut(lock) = None;
-        self.grow_at.store(0);
+        self.grow_at.store(Self::SMALL);
     }
 }

@@ -166,12 +166,12 @@ struct rdma_restrack_entry {
 	 * number that rdma_restrack_add() chose
 	 */
 	u32			id;
-	/* private: tells apart the entries of one type with equal @id */
-	u32			tie;
+	/* private: when the entry was added, in units of 16 jiffies */
+	u32			since;
+	/* private: where the entry stands among those of its type */
+	u64			key;
 	/* private: where the entry is linked */
 	struct rdma_restrack_root *root;
-	/** @since: when the entry was added, in jiffies */
-	unsigned long		since;
 };
 
 /*

@@ -8,6 +8,10 @@ use crate::{
     bindings,
     sync::Once, //
 };
+use core::sync::atomic::{
+    AtomicI32,
+    Ordering, //
+};
 use kernel::{
     prelude::*,
     types::Opaque, //
@@ -77,25 +81,47 @@ impl Kref {
         unsafe { bindings::restrack_helper_kref_get(self.0.get()) };
     }
 
+    /// The counter, where it has an ordinary value: the references can be counted, and one more or
+    /// less of them is nothing special.
+    ///
+    /// What is special (no reference, the last one, saturation) is for the C functions.
+    #[inline]
+    fn ordinary(&self) -> Option<(&AtomicI32, c_int)> {
+        let counter = self.counter().as_atomic();
+        let count = counter.load(Ordering::Relaxed);
+        (1..c_int::MAX).contains(&count).then_some((counter, count))
+    }
+
     /// Takes a reference if there is one already.
     #[doc(alias = "kref_get_unless_zero")]
     #[inline]
     #[must_use = "without a reference the object may go away"]
     pub(crate) fn get_unless_zero(&self) -> bool {
+        if let Some((counter, count)) = self.ordinary() {
+            let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
+            if counter
+                .compare_exchange(count, count.wrapping_add(1), acquire, relaxed)
+                .is_ok()
+            {
+                return true;
+            }
+        }
         // SAFETY: `self` is a live `struct kref`.
         unsafe { bindings::restrack_helper_kref_get_unless_zero(self.0.get()) }
     }
 
     /// Drops a reference if it is the last.
     ///
-    /// What the caller writes then comes after all that others did with the object before they put
+    /// What the caller does then comes after all that others did with the object before they put
     /// theirs.
     #[doc(alias = "refcount_dec_if_one")]
     #[inline]
     #[must_use = "otherwise the reference is still there"]
     pub(crate) fn put_if_last(&self) -> bool {
-        // SAFETY: `self` is a live `struct kref`.
-        unsafe { bindings::restrack_helper_kref_put_if_last(self.0.get()) }
+        let counter = self.counter().as_atomic();
+        counter
+            .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed)
+            .is_ok()
     }
 
     /// Drops a reference; true if it was the last.
@@ -106,6 +132,15 @@ impl Kref {
     #[inline]
     #[must_use = "the last reference obliges"]
     pub(crate) fn put(&self) -> bool {
+        if let Some((counter, count @ 2..)) = self.ordinary() {
+            let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
+            if counter
+                .compare_exchange(count, count.wrapping_sub(1), release, relaxed)
+                .is_ok()
+            {
+                return false;
+            }
+        }
         // SAFETY: `self` is a live `struct kref`.
         unsafe { bindings::restrack_helper_kref_put(self.0.get()) }
     }

@@ -4,7 +4,10 @@
 //!
 //! C header: [`include/asm-generic/rwonce.h`](srctree/include/asm-generic/rwonce.h)
 
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    sync::atomic::AtomicI32, //
+};
 
 /// A field that is only ever accessed as with the kernel's `READ_ONCE()` and `WRITE_ONCE()`.
 ///
@@ -41,5 +44,14 @@ impl<T: Copy> Once<T> {
         let () = Self::FITS;
         // SAFETY: The value of a live object, which is not torn by the type invariant.
         unsafe { self.0.get().write_volatile(value) };
+    }
+}
+
+impl Once<i32> {
+    /// The field, for operations that read and write it at once.
+    #[inline]
+    pub(crate) fn as_atomic(&self) -> &AtomicI32 {
+        // SAFETY: The value of a live object, which all access atomically.
+        unsafe { AtomicI32::from_ptr(self.0.get()) }
     }
 }
