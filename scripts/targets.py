@@ -173,8 +173,10 @@ def _kunit(asked, made):
 
 
 def _guest_tests(asked, made):
-    say(f"guest tests on {asked.variant.name} ...")
     tests = results.guest_tests()
+    if not tests:
+        raise Failed("guest tests", f"there are none in {results.TESTS}")
+    say(f"guest tests on {asked.variant.name} ...")
     limit = 60 + sum(test.limit for test in tests)
     verdict = guest.boot(asked, made.folder, "guest",
                          "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit)
