@@ -391,8 +391,7 @@ class Build:
         for path in self.tree.out.rglob(".*.o.cmd"):
             for where, name in set(header.findall(path.read_text())):
                 where = os.path.normpath(self.tree.out / where)
-                if name in own and where not in good \
-                        and not where.endswith("/uapi"):
+                if name in own and where not in good:
                     raise Error(f"{path}: compiled with {where}/include/rdma/"
                                 f"{name} instead of ours")
 
