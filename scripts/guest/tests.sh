@@ -10,7 +10,7 @@ set -u
 cd "$CHECKOUT/tests/guest" || exit 1
 
 # Kernel messages that are never fine.
-bad='WARNING: |BUG: |Oops|general protection|refcount_t: |possible recursive|possible circular|blocked for more than|waiting for .* to become free|rdma_restrack: '
+bad='WARNING: |BUG: |Oops|general protection|refcount_t: |possible recursive|possible circular|blocked for more than|waiting for .* to become free|rdma_restrack: leaked'
 limit_default=60
 
 rdma_modules() {
