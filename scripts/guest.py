@@ -56,7 +56,7 @@ class Verdict:
     log: Path               # what the kernel and the command printed
 
 
-def _accelerator(kernel):
+def accelerator_for(kernel):
     """KVM if it boots this kernel within seconds, else emulation.
 
     /dev/kvm can be there and hang or abort on the first guest, so it is tried;
@@ -123,7 +123,7 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
     log.parent.mkdir(parents=True, exist_ok=True)
     (results / "command").write_text(command + "\n")
 
-    accelerator = "tcg" if machine.icount else _accelerator(kernel)
+    accelerator = "tcg" if machine.icount else accelerator_for(kernel)
     cmdline = " ".join([
         "console=ttyS0 rootfstype=virtiofs root=rootfs rw",
         f"init={INIT} CHECKOUT={CHECKOUT} RESULTS={results}",

@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import benchmark
 import cache
 import checks
 import guest
@@ -102,6 +103,11 @@ def model():
     return protocol.check(_kernel("stock").root)
 
 
+def bench():
+    """cost and throughput beside the tracker inside Debian's ib_core (10 minutes)"""
+    return benchmark.run(_kernel("stock"))
+
+
 def rust_analyzer():
     """write rust-project.json for editors"""
     asked = _kernel()
@@ -130,7 +136,7 @@ def help():
 
 
 TARGETS = {f.__name__.replace("_", "-"): f for f in (
-    all, run, test, kunit, shell, check, drivers, model, rust_analyzer, clean, help)}
+    all, run, test, kunit, shell, check, drivers, bench, model, rust_analyzer, clean, help)}
 
 
 def build_for_kdir(tree):

@@ -5,11 +5,11 @@
  * that a timer interrupt has hit do not count.
  */
 
-#include <linux/delay.h>
 #include <linux/err.h>
 #include <linux/ktime.h>
 #include <linux/math.h>
 #include <linux/math64.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/sort.h>
 #include "bench.h"
@@ -123,8 +123,8 @@ static void measure_pds(struct seq_file *result, struct bench_objects *objects,
 	u32 i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		/* so that it is not always the same batch that a tick hits */
-		usleep_range(1000, 1000);
+		/* begin just after a tick, so that the next one is far */
+		schedule_timeout_uninterruptible(1);
 		add.ns[i] = time_add(objects, live);
 		get_put.ns[i] = time_get_put(objects, live);
 		get_byid.ns[i] = time_get_byid(objects, live);
@@ -170,7 +170,7 @@ static int qps(struct seq_file *result, const char *op, bench_number_t number)
 		bench_objects_add(&objects, live, bench_sizes[i] + BATCH);
 		live = bench_sizes[i] + BATCH;
 		for (j = 0; j < ROUNDS; j++) {
-			usleep_range(1000, 1000);
+			schedule_timeout_uninterruptible(1);
 			samples.ns[j] = time_get_byid(&objects, live - BATCH);
 		}
 		report(result, op, bench_sizes[i], &samples, BATCH);
