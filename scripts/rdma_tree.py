@@ -98,6 +98,12 @@ LINUXINCLUDE := -I$(RESTRACK)/include -I$(abspath $(src))/include $(LINUXINCLUDE
 """
 
 
+# What modpost of 7.3 says, and that of earlier kernels.
+UNDEFINED = re.compile(r"WARNING: modpost: (?:"
+                       r"(?P<path>\S+)\.ko: symbol '(?P<new>\w+)'|"
+                       r'"(?P<old>\w+)" \[(?P<in>\S+)\.ko\]) undefined!$')
+
+
 class Error(Exception):
     """Something that a person has to read; no traceback."""
 
@@ -373,11 +379,11 @@ class Build:
 
     def _expected(self, line):
         """Symbols that cannot be found, for a reason that is known."""
-        undefined = re.search(r"^WARNING: modpost: \S*?([^/]+)\.ko: "
-                              r"symbol '(\w+)' undefined!$", line)
+        undefined = UNDEFINED.match(line)
         if not undefined:
             return False
-        module, symbol = undefined.groups()
+        module = os.path.basename(undefined["path"] or undefined["in"])
+        symbol = undefined["new"] or undefined["old"]
         if symbol == "rdma_is_kernel_res" or symbol.startswith("rdma_restrack_"):
             return not self.symvers
         return module in self.what.incomplete
