@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# time limit: 180
+# time limit: 300
 #
 # Both ends of a connection, with the programs that people use, over each kind
 # of device: what they hold while it lasts, by pid, and that it is gone after.

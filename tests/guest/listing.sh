@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# time limit: 180
+# time limit: 300
 #
 # The lists of objects: complete, well-formed, and each object in them found by
 # its number.
@@ -13,7 +13,7 @@ device_is_in_use()
 {
 	add_device rxe || fail "no device"
 	start verbs "$HERE/verbs.py" rxe0 pd=$PDS cq=$CQS mr=$MRS srq=2 qp=$QPS
-	await 30 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
+	await 60 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
 	user=$pid
 }
 

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# time limit: 120
+# time limit: 300
 #
 # The modules: what pulls in what, what may not be unloaded when, and that the
 # kernel has no more than one tracker.

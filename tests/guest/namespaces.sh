@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
-# time limit: 120
+# time limit: 300
 #
 # Who is seen from where: in a PID namespace the owners are the processes that have
 # a pid in it, under that pid. Objects of others are listed without an owner, as
@@ -24,8 +24,8 @@ namespaces_are_there()
 	outer=$pid
 	start inner unshare --pid --fork --kill-child --mount-proc \
 		sh -c "'$HERE/verbs.py' rxe0 pd=2 cq=1 mr=3 qp=2; true"
-	await 30 prints outer ready || fail "$(cat "$TMPDIR/outer")"
-	await 30 prints inner ready || fail "$(cat "$TMPDIR/inner")"
+	await 60 prints outer ready || fail "$(cat "$TMPDIR/outer")"
+	await 60 prints inner ready || fail "$(cat "$TMPDIR/inner")"
 	init=$(pgrep -P $pid)
 	inner=$(pgrep -P "$init")
 	inner_pid=$(sed -n 's/^NSpid:.*\t//p' "/proc/$inner/status")

@@ -3,16 +3,20 @@
 """
 A process that has verbs objects, in just the numbers that it is asked for:
 
-	verbs.py DEVICE [pd=N] [cq=N] [mr=N] [srq=N] [qp=N] [rounds=N] [thread] [exit]
+	verbs.py DEVICE [pd=N] [cq=N] [mr=N] [srq=N] [qp=N] [rounds=N] [processes=N]
+		[thread] [exit]
 
 It prints the numbers of its QPs and then "ready", and keeps all of it until it
 is killed. With "rounds" it has the objects so many times one after the other;
 with "thread" it is another thread than the first that makes them, and that
 thread is gone when it is ready; with "exit" it goes away by itself, without
-destroying anything.
+destroying anything. With "processes" it has children that have the objects: the
+first the numbers asked for, the second twice as many MRs and QPs, and so on; it
+prints their pids, and they end with it.
 """
 
 import ctypes
+import os
 import signal
 import sys
 import threading
@@ -23,6 +27,7 @@ U32 = ctypes.c_uint32
 QPT_RC = 2
 ACCESS_LOCAL_WRITE = 1
 PAGE = 4096
+PR_SET_PDEATHSIG = 1
 
 
 class QpCap(ctypes.Structure):
@@ -115,28 +120,53 @@ def make(context, numbers):
     return made
 
 
+def work(name, numbers):
+    context = device(name)
+    for i in range(numbers["rounds"]):
+        made = make(context, numbers)
+        if i + 1 < numbers["rounds"]:
+            for pointer, destroy in reversed(made):
+                error = destroy(pointer)
+                if error:
+                    sys.exit(f"cannot destroy an object: {error}")
+
+
+def children(name, numbers):
+    """Returns when all of them have what they are to have."""
+    ready, tell = os.pipe()
+    for i in range(1, numbers["processes"] + 1):
+        pid = os.fork()
+        if pid:
+            print("process", pid)
+            continue
+        # when the parent dies
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        sys.stdout = sys.stderr
+        work(name, {**numbers, "mr": i * numbers["mr"], "qp": i * numbers["qp"]})
+        os.write(tell, b".")
+        while True:
+            signal.pause()
+    os.close(tell)
+    for _ in range(numbers["processes"]):
+        if not os.read(ready, 1):
+            sys.exit("a child failed")
+
+
 def main():
-    words = sys.argv[2:]
-    numbers = {"pd": 0, "cq": 0, "mr": 0, "srq": 0, "qp": 0, "rounds": 1}
-    numbers.update((name, int(n)) for name, n in
+    name, words = sys.argv[1], sys.argv[2:]
+    numbers = {"pd": 0, "cq": 0, "mr": 0, "srq": 0, "qp": 0, "rounds": 1,
+               "processes": 0}
+    numbers.update((what, int(n)) for what, n in
                    (word.split("=") for word in words if "=" in word))
 
-    def work():
-        context = device(sys.argv[1])
-        for i in range(numbers["rounds"]):
-            made = make(context, numbers)
-            if i + 1 < numbers["rounds"]:
-                for pointer, destroy in reversed(made):
-                    error = destroy(pointer)
-                    if error:
-                        sys.exit(f"cannot destroy an object: {error}")
-
-    if "thread" in words:
-        thread = threading.Thread(target=work)
+    if numbers["processes"]:
+        children(name, numbers)
+    elif "thread" in words:
+        thread = threading.Thread(target=work, args=(name, numbers))
         thread.start()
         thread.join()
     else:
-        work()
+        work(name, numbers)
     print("ready", flush=True)
     while "exit" not in words:
         signal.pause()
