@@ -20,6 +20,7 @@ use crate::{
     }, //
 };
 use core::{
+    borrow::Borrow,
     cell::Cell,
     mem::offset_of,
     ptr::NonNull, //
@@ -107,7 +108,9 @@ fn age_now() -> u32 {
 /// How long a deletion waits before it says so, in jiffies.
 fn report_period() -> Jiffies {
     const DAY: u32 = 24 * 60 * 60;
-    let seconds = crate::module_parameters::wait_report.value().min(DAY);
+    // Linux 7.2 returns a reference.
+    let seconds: u32 = *crate::module_parameters::wait_report.value().borrow();
+    let seconds = seconds.min(DAY);
     time::msecs_to_jiffies(seconds.saturating_mul(1000))
 }
 

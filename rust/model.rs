@@ -28,7 +28,10 @@ use crate::{
     },
     root::Root, //
 };
-use core::ptr;
+use core::{
+    borrow::Borrow,
+    ptr, //
+};
 use kernel::{
     fmt,
     prelude::*,
@@ -468,7 +471,8 @@ fn shrink(steps: &mut KVVec<Step>) -> Result {
 
 /// The seed of the first run.
 fn seed() -> u64 {
-    match crate::module_parameters::model_seed.value() {
+    // Linux 7.2 returns a reference.
+    match *crate::module_parameters::model_seed.value().borrow() {
         0 => entry::now() as u64,
         given => given,
     }
@@ -481,7 +485,8 @@ mod tests {
     #[test]
     fn the_tracker_does_as_the_model_says() -> Result {
         let seed = seed();
-        let steps = crate::module_parameters::model_steps.value() as usize;
+        let steps: u64 = *crate::module_parameters::model_steps.value().borrow();
+        let steps = steps as usize;
         pr_info!("model: {steps} steps from model_seed={seed}\n");
         // Nothing but zero stays zero.
         let mut random = Random(seed | 1 << 63);
