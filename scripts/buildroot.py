@@ -63,7 +63,8 @@ class BuildRoot:
         """
         words = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
         if os.geteuid():
-            words += ["--unshare-user", "--uid", "0", "--gid", "0"]
+            # virtiofsd wants the capabilities of the root it takes itself for.
+            words += ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]
         if not network:
             words += ["--unshare-net"]
         words += ["--tmpfs", "/"]

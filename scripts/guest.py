@@ -228,6 +228,9 @@ def _complaint(code, late, limit, messages, output):
         if BAD_MESSAGES.search(line):
             return f"the kernel said: {line.strip()[:160]}"
     if code is None:
+        served = messages.with_name("virtiofsd.log")
+        if served.exists() and "ERROR" in (said := served.read_text(errors="replace")):
+            return said.strip().splitlines()[0][:160]
         last = output.read_text(errors="replace").strip().splitlines() \
             if output.exists() else []
         return "the guest ended without a verdict" + \
