@@ -47,7 +47,7 @@ def run():
     log = guest.log_of(stock, "run")
     say(f"booting {stock.release} as Debian ships it (log: {log.relative_to(CHECKOUT)})")
     verdict = guest.boot(stock, made.folder, "run",
-                         "exec $CHECKOUT/scripts/guest/demo.sh", limit=120, show=True)
+                         "exec $CHECKOUT/scripts/guest/demo.sh", limit=300, show=True)
     return _conclude("run", verdict)
 
 
