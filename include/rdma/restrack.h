@@ -160,6 +160,7 @@ struct rdma_restrack_entry {
 	bool			details;
 	/* private: where in its life the entry is */
 	u8			state;
+	/* public: */
 	/**
 	 * @id: number of the object as users see it: the QP number (with the
 	 * port in the top byte for QP0 and QP1), the counter number, else a
