@@ -73,12 +73,12 @@ static void disband(void *data)
  */
 static struct colony *found_colony(struct kunit *test)
 {
-	static char *argv[] = {
+	static char *argv[11] = {
 		"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
 		"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
 		"/usr/bin/sleep", "600", NULL
 	};
-	static char *envp[] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
+	static char *envp[2] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	struct colony *colony = kunit_kzalloc(test, sizeof(*colony), GFP_KERNEL);
 	struct subprocess_info *info;
 	struct task_struct *parent;
