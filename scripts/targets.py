@@ -10,6 +10,7 @@ from pathlib import Path
 import benchmark
 import cache
 import checks
+import comparison
 import guest
 import host
 import kernel
@@ -26,6 +27,7 @@ Variables:
   KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, debug, kasan
   LLVM=1            our own kernels, and what is built for them, with clang
   KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
+  ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw"
   V=1               show the commands
 Logs are in build/logs; downloads and kernels are in {cache}.
 """
@@ -71,6 +73,11 @@ def kunit():
     total = results.Total()
     total.add(*_kunit(debug, modules.build(debug)))
     return total.conclude()
+
+
+def compare():
+    """run the same workloads on the C tracker and on this one, and compare what they show"""
+    return comparison.run(_kernel("stock"))
 
 
 def shell():
@@ -136,7 +143,7 @@ def help():
 
 
 TARGETS = {f.__name__.replace("_", "-"): f for f in (
-    all, run, test, kunit, shell, check, drivers, bench, model, rust_analyzer, clean, help)}
+    all, run, test, kunit, compare, shell, check, drivers, bench, model, rust_analyzer, clean, help)}
 
 
 def build_for_kdir(tree):

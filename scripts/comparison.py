@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0
+"""make compare: the C tracker and this one, told apart by what they show.
+
+The same kernel, Debian's own as shipped, is booted twice: with Debian's RDMA
+modules as they are, and with ours. In both, the workloads of tests/compare run,
+and at each point where they hold still everything is asked of the kernel that
+the tool rdma can ask. The answers must be the same, but for what is listed with
+its reason in tests/compare/differences.toml.
+"""
+
+import difflib
+import fnmatch
+import json
+import os
+import re
+import shutil
+import tomllib
+
+import captures
+import guest
+import modules
+from buildroot import CHECKOUT
+from modules import BUILD, LOGS
+from progress import Failed, Step, say
+
+TESTS = CHECKOUT / "tests/compare"
+DIFFERENCES = TESTS / "differences.toml"
+OUT = BUILD / "compare"
+LIMIT = 1500        # seconds for one boot with all workloads; 300 on an idle machine
+
+SIDES = {"c": "the C tracker, Debian's binary modules",
+         "rust": "rdma_restrack and the modules on top of it"}
+
+# Users of RDMA in the kernel outside drivers/infiniband. Debian's binaries know
+# the layout of Debian's ib_core, so ours need their own. Per folder of the
+# kernel: the option of the module that is wanted, then those of the others.
+KERNEL_USERS = {
+    "drivers/nvme/host": ("NVME_RDMA", "NVME_CORE", "BLK_DEV_NVME", "NVME_FABRICS",
+                          "NVME_FC", "NVME_TCP"),
+    "drivers/nvme/target": ("NVME_TARGET_RDMA", "NVME_TARGET", "NVME_TARGET_LOOP",
+                            "NVME_TARGET_FC", "NVME_TARGET_FCLOOP", "NVME_TARGET_TCP",
+                            "NVME_TARGET_PCI_EPF"),
+    "net/rds": ("RDS_RDMA", "RDS", "RDS_TCP"),
+}
+# Of Debian's modules, those that the workloads need and that touch no RDMA.
+NEUTRAL_MODULES = ("rds",)
+
+
+# Modules
+
+def _build(step, kernel, folder, out, options, *words):
+    """A folder of the kernel as an external module, with these options."""
+    out.mkdir(parents=True, exist_ok=True)
+    wanted, *others = options
+    step.run(kernel.root.enter(
+        ["make", f"-j{os.cpu_count()}", "-C", kernel.objects,
+         f"M={kernel.source / folder}", f"MO={out}", f"CONFIG_{wanted}=m",
+         *(f"CONFIG_{other}=" for other in others),
+         *kernel.variant.make_arguments, *words, "modules"],
+        readable=[CHECKOUT, kernel.source, kernel.objects],
+        writable=[modules.folder(kernel.variant)]))
+    return sorted(out.glob("*.ko"))
+
+
+def _c_modules(kernel):
+    """Debian's modules, and siw: Debian has none, so this one is made of Debian's
+    source, against Debian's headers."""
+    build = modules.folder(kernel.variant)
+    with Step("siw for the C tracker", LOGS / "compare-siw.log") as step:
+        built = _build(step, kernel, "drivers/infiniband/sw/siw", build / "siw-c",
+                       ("RDMA_SIW",))
+        _add(step, kernel, build / "tree-c", built)
+    return modules.install_distribution(kernel).folder
+
+
+def _rust_modules(kernel):
+    """Ours, with the kernel's users of RDMA compiled against them."""
+    made = modules.build(kernel)
+    build = modules.folder(kernel.variant)
+    tree = build / "tree-compare"
+    with Step("NVMe and RDS for rdma_restrack", LOGS / "compare-users.log") as step:
+        built = []
+        for folder, options in KERNEL_USERS.items():
+            built += _build(
+                step, kernel, folder, build / "users" / folder, options,
+                # The headers of the patched tree come before the kernel's.
+                f"NOSTDINC_FLAGS=-nostdinc -I{CHECKOUT}/include "
+                f"-I{build}/rdma/include",
+                f"KBUILD_EXTRA_SYMBOLS={build}/module/Module.symvers "
+                f"{build}/rdma/Module.symvers")
+        shutil.rmtree(tree, ignore_errors=True)
+        shutil.copytree(made.folder, tree)
+        built += [path for name in NEUTRAL_MODULES
+                  for path in kernel.stock_rdma.rglob(f"{name}.ko")]
+        _add(step, kernel, tree, built)
+        step.run(kernel.root.enter(["depmod", kernel.release], readable=[CHECKOUT],
+                                   over=[(tree, "/usr/lib/modules")]))
+    return tree
+
+
+def _add(step, kernel, tree, built):
+    updates = tree / kernel.release / "updates"
+    updates.mkdir(parents=True, exist_ok=True)
+    for module in built:
+        step.run(kernel.root.enter(
+            ["objcopy", "--strip-debug", module, updates / module.name],
+            readable=[CHECKOUT, kernel.objects, module.parent],
+            writable=[modules.folder(kernel.variant)]))
+
+
+def _copy_selftests(kernel):
+    """The kernel's selftests, to where a guest can read them."""
+    out = modules.folder(kernel.variant) / "selftests"
+    for folder in ("rdma", "kselftest"):
+        shutil.copytree(kernel.source / "tools/testing/selftests" / folder,
+                        out / folder, dirs_exist_ok=True)
+
+
+# Boots
+
+def _run(kernel, side, folder, chosen):
+    """Boots one side; what each capture says, by its name."""
+    name = f"compare-{side}"
+    log = guest.log_of(kernel, name).relative_to(CHECKOUT)
+    say(f"booting {kernel.release} with {SIDES[side]} (log: {log})")
+    verdict = guest.boot(
+        kernel, folder, name,
+        f'export SELFTESTS={modules.folder(kernel.variant)}/selftests/rdma; '
+        f'exec python3 -B "$CHECKOUT/tests/compare/main.py" "$RESULTS/captures" {chosen}',
+        limit=LIMIT, show=True)
+    said = verdict.results / "captures"
+    if verdict.why:
+        raise Failed(f"compare, {SIDES[side]}", verdict.why, log)
+    shown = {}
+    for path in sorted(said.glob("*/*.json")):
+        shown[f"{path.parent.name}/{path.stem}"] = \
+            captures.lines(json.loads(path.read_text()))
+    for path in sorted(said.glob("*/wrong")):
+        shown[f"{path.parent.name}/wrong"] = path.read_text().splitlines()[:1]
+    _write(OUT / side, shown)
+    return shown
+
+
+def _write(folder, shown):
+    shutil.rmtree(folder, ignore_errors=True)
+    for name, lines in shown.items():
+        path = folder / f"{name}.txt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("".join(f"{line}\n" for line in lines))
+
+
+# Differences
+
+class Meant:
+    """One entry of the list: lines that one side alone may have."""
+
+    def __init__(self, entry):
+        self.where = entry["where"]
+        self.reason = entry["reason"]
+        self.patterns = {"-": entry.get("c"), "+": entry.get("rust")}
+        self.series = entry.get("series")
+        self.seen = 0
+
+    def matches(self, name, sign, line):
+        pattern = self.patterns[sign]
+        found = pattern and fnmatch.fnmatch(name, self.where) \
+            and re.fullmatch(pattern, line)
+        self.seen += bool(found)
+        return bool(found)
+
+
+def _meant(series):
+    with DIFFERENCES.open("rb") as file:
+        entries = [Meant(entry) for entry in tomllib.load(file)["difference"]]
+    return [entry for entry in entries if not entry.series or entry.series == series]
+
+
+def _compare(shown, meant):
+    """Writes the whole diff; the lines of it that nobody meant."""
+    odd, diff = [], []
+    for name in sorted(shown["c"].keys() | shown["rust"].keys()):
+        sides = [shown[side].get(name, ["(no such capture)"]) for side in SIDES]
+        for line in difflib.unified_diff(*sides, f"c/{name}", f"rust/{name}",
+                                         lineterm="", n=0):
+            if line.startswith(("---", "+++", "@@")):
+                diff.append(line)
+                continue
+            # Every entry that matches counts as seen.
+            fits = [entry for entry in meant if entry.matches(name, line[0], line[1:])]
+            diff.append(line + (f"    [meant: {fits[0].reason}]" if fits else ""))
+            if not fits:
+                odd.append(f"{name}: {line}")
+        odd += [f"{name}: not reached by {SIDES[side]}: {lines[0]}"
+                for side, lines in zip(SIDES, sides)
+                if name.endswith("/wrong") and lines != ["(no such capture)"]]
+    (OUT / "diff.txt").write_text("".join(f"{line}\n" for line in diff))
+    (OUT / "unexpected.txt").write_text("".join(f"{line}\n" for line in odd))
+    return odd
+
+
+def run(kernel):
+    """Everything, with a verdict; the exit code."""
+    chosen = os.environ.get("ONLY", "")
+    folders = {"c": _c_modules(kernel), "rust": _rust_modules(kernel)}
+    _copy_selftests(kernel)
+    OUT.mkdir(parents=True, exist_ok=True)
+    shown = {side: _run(kernel, side, folder, chosen)
+             for side, folder in folders.items()}
+    meant = _meant(kernel.variant.series)
+    odd = _compare(shown, meant)
+    stale = [] if chosen else [entry for entry in meant if not entry.seen]
+
+    where = OUT.relative_to(CHECKOUT)
+    for entry in meant:
+        if entry.seen:
+            say(f"meant, {entry.seen} lines: {entry.reason}")
+    for entry in stale:
+        say(f"STALE: no such difference any more: {entry.reason}")
+    for line in odd[:40]:
+        print(f"DIFFERENCE {line[:200]}")
+    say(f"captures: {where}/c, {where}/rust; all differences: {where}/diff.txt; "
+        f"those not meant: {where}/unexpected.txt")
+    number = sum(map(len, (shown["c"],)))
+    if not number:
+        print("FAILED compare: nothing was captured")
+        return 1
+    print(f"compare: {number} captures, {sum(map(len, shown['c'].values()))} lines, "
+          f"{len(odd)} differences not meant, {len(stale)} stale entries", flush=True)
+    return 1 if odd or stale else 0

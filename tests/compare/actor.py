@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: GPL-2.0
+"""A process that uses verbs and does, step by step, what another one tells it.
+
+An actor is forked, not executed: under emulation a new Python interpreter
+takes seconds. Between two calls it sleeps, so what it has stays as it is for
+as long as one likes.
+"""
+
+import ctypes
+import os
+import pickle
+import select
+import signal
+
+from verbs import Verbs
+
+PR_SET_NAME = 15
+PR_SET_PDEATHSIG = 1
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _send(file, value):
+    pickle.dump(value, file)
+    file.flush()
+
+
+class Actor:
+    """The handle of an actor; any method of Verbs may be called on it.
+
+    An error of the call is raised here. before is called in the new process
+    first, e.g. to enter a namespace; with wrap it is forked once more after
+    that, which is how a process enters a new PID namespace.
+    """
+
+    LIMIT = 120     # seconds that any call may take
+
+    def __init__(self, name, before=None, wrap=False):
+        self.name = name
+        ask, self._ask = os.pipe()
+        self._answer, answer = os.pipe()
+        self._child = os.fork()
+        if not self._child:
+            try:
+                # Also the ends of other actors' pipes: those must find out
+                # when nobody talks to them any more.
+                for fd in map(int, os.listdir("/proc/self/fd")):
+                    if fd > 2 and fd not in (ask, answer):
+                        _libc.close(fd)
+                self._live(ask, answer, before, wrap)
+            finally:
+                os._exit(1)
+        os.close(ask)
+        os.close(answer)
+        self._ask = os.fdopen(self._ask, "wb")
+        self._answer = os.fdopen(self._answer, "rb")
+        self.pid = self._reply()
+
+    def _live(self, ask, answer, before, wrap):
+        # Nobody is left behind if the other side goes.
+        _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        _libc.prctl(PR_SET_NAME, self.name.encode())
+        if before:
+            before()
+        if wrap:
+            child = os.fork()
+            if child:
+                os.close(ask)
+                os.close(answer)
+                os.waitpid(child, 0)
+                return
+            _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        answer = os.fdopen(answer, "wb")
+        # The number that the outermost PID namespace knows this process by.
+        with open("/proc/self/stat", encoding="ascii") as stat:
+            _send(answer, (None, int(stat.read().split()[0])))
+        ask = os.fdopen(ask, "rb")
+        verbs = Verbs()
+        while True:
+            try:
+                method, arguments = pickle.load(ask)
+            except EOFError:
+                return
+            try:
+                if method == "fork":
+                    ask, answer = self._fork(arguments[0], ask, answer)
+                    continue
+                _send(answer, (None, getattr(verbs, method)(*arguments)))
+            except OSError as error:
+                _send(answer, (str(error.strerror), None))
+
+    @staticmethod
+    def _fork(name, ask, answer):
+        """Goes on as two processes; the new one waits for its own calls."""
+        theirs, our_ask = os.pipe()
+        our_answer, their_answer = os.pipe()
+        child = os.fork()
+        if child:
+            # Whoever called us opens these to talk to the child.
+            os.close(theirs)
+            os.close(their_answer)
+            _send(answer, (None, (child, our_ask, our_answer)))
+            return ask, answer
+        ask.close()
+        os.close(our_ask)
+        os.close(our_answer)
+        _libc.prctl(PR_SET_NAME, name.encode())
+        return os.fdopen(theirs, "rb"), os.fdopen(their_answer, "wb")
+
+    def fork(self, name):
+        """A child of the actor, with all that the actor has open."""
+        pid, ask, answer = self._call("fork", name)
+        other = object.__new__(Actor)
+        other.name, other.pid, other._child = name, pid, None
+        other._ask = open(f"/proc/{self.pid}/fd/{ask}", "wb")
+        other._answer = open(f"/proc/{self.pid}/fd/{answer}", "rb")
+        return other
+
+    def _call(self, method, *arguments):
+        _send(self._ask, (method, arguments))
+        return self._reply()
+
+    def _reply(self):
+        if not select.select([self._answer], [], [], self.LIMIT)[0]:
+            self.kill()
+            raise RuntimeError(f"{self.name} did not answer in {self.LIMIT} s")
+        try:
+            error, value = pickle.load(self._answer)
+        except EOFError:
+            raise RuntimeError(f"{self.name} has died") from None
+        if error is not None:
+            raise OSError(0, error)
+        return value
+
+    def __getattr__(self, method):
+        if not hasattr(Verbs, method):
+            raise AttributeError(method)
+        return lambda *arguments: self._call(method, *arguments)
+
+    def kill(self, number=signal.SIGKILL):
+        """Ends it by a signal, and waits until it has ended."""
+        pid = getattr(self, "pid", None) or self._child
+        if not pid:
+            return
+        try:
+            os.kill(pid, number)
+        except ProcessLookupError:
+            pass
+        if self._child:
+            os.waitpid(self._child, 0)
+            self._child = None
+        else:
+            self._wait_until_gone(pid)
+        self.pid = None
+
+    @staticmethod
+    def _wait_until_gone(pid):
+        """Somebody else's child: wait for its descriptor to become readable."""
+        try:
+            fd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return
+        select.select([fd], [], [], Actor.LIMIT)
+        os.close(fd)
+
+    def exit(self):
+        """Ends it the way a program ends that closes nothing."""
+        self._ask.close()
+        if self._child:
+            os.waitpid(self._child, 0)
+            self._child = None
+        self.pid = None

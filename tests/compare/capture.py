@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the tools say about RDMA at one moment, as they say it."""
+
+import json
+import subprocess
+
+import netlink
+
+TYPES = ("qp", "cm_id", "cq", "mr", "pd", "ctx", "srq")
+
+LISTS = tuple(f"resource show {name}" for name in TYPES)
+COMMANDS = ("resource show", *LISTS, "statistic show", "statistic qp show",
+            "statistic mode", "link show", "dev show", "system show")
+
+# What has the number of one object of each type: the attribute of netlink, and
+# the field in an answer of rdma.
+NUMBERS = {"qp": (netlink.RES_LQPN, "lqpn"), "cm_id": (netlink.RES_CM_IDN, "cm-idn"),
+           "cq": (netlink.RES_CQN, "cqn"), "mr": (netlink.RES_MRN, "mrn"),
+           "pd": (netlink.RES_PDN, "pdn"), "ctx": (netlink.RES_CTXN, "ctxn"),
+           "srq": (netlink.RES_SRQN, "srqn")}
+
+# Nothing has this one.
+NO_SUCH_NUMBER = 7654321
+
+# A command that prints this and asks the kernel nothing.
+_MARK_COMMAND = "dev help"
+_MARK = "Usage: rdma dev show"
+
+LIMIT = 120     # seconds for one run of rdma, which takes less than one
+
+
+def _read(text):
+    """The JSON documents in what one command printed; other text as it is."""
+    text = text.strip()
+    if not text:
+        return None
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def ask(commands, options=("-d",), prefix=()):
+    """Gives commands to one run of rdma; pairs of a command and its answer.
+
+    One run, because under emulation the start of a program takes longer than
+    all of the answers. A prefix starts it in other surroundings.
+    """
+    batch = "".join(f"{command}\n{_MARK_COMMAND}\n" for command in commands)
+    run = subprocess.run([*prefix, "rdma", "-j", *options, "-f", "-b", "-"],
+                         input=batch, capture_output=True, text=True, timeout=LIMIT,
+                         check=False)
+    answers = [""]
+    for line in run.stdout.splitlines():
+        if line.startswith(_MARK):
+            answers.append("")
+        elif not line.startswith("       rdma dev "):
+            answers[-1] += line + "\n"
+    said = [[command, _read(answer)] for command, answer in zip(commands, answers)]
+    if len(answers) != len(commands) + 1:
+        said.append(["answers", len(answers) - 1])
+    # Messages are not buffered as answers are, so nothing says whose they are.
+    errors = [line for line in run.stderr.splitlines() if line.strip()]
+    return said + [["errors", errors], ["code", run.returncode]]
+
+
+def everything(prefix=()):
+    """All of it."""
+    said = ask(COMMANDS, ("-d",), prefix)
+    # In other surroundings the numbers of processes may be others.
+    return {"threads": {} if prefix else _threads(said), "-d": said}
+
+
+def all_ways():
+    """All of it, then with driver details, too, and each object by its number."""
+    return everything() | {"-dd": ask(COMMANDS, ("-d", "-d")),
+                           "by number": one_by_one()}
+
+
+def _threads(said):
+    """The numbers that are of a thread, and of which process."""
+    found = {}
+    for command, objects in said:
+        for one in objects if command in LISTS and isinstance(objects, list) else []:
+            try:
+                with open(f"/proc/{one['pid']}/status", encoding="utf-8") as file:
+                    status = dict(line.split(":", 1) for line in file)
+            except (KeyError, FileNotFoundError):
+                continue
+            process = int(status["Tgid"])
+            if process != one["pid"]:
+                found[one["pid"]] = process
+    return found
+
+
+def one_by_one():
+    """Every object there is, asked for by its number; and one that is not.
+
+    Through netlink, for the same reason, and because rdma passes no errors on.
+    """
+    connection = netlink.Connection()
+    said = []
+    for name, (attribute, key) in NUMBERS.items():
+        objects = ask([f"resource show {name}"])[0][1] or []
+        for device in sorted({one["ifname"] for one in objects}):
+            index = netlink.device_index(device)
+            for number in [one[key] for one in objects if one["ifname"] == device] \
+                    + [NO_SUCH_NUMBER]:
+                for port in (1, None):
+                    given = [(netlink.DEV_INDEX, index), (attribute, number)]
+                    given += [(netlink.PORT_INDEX, port)] if port else []
+                    answer = connection.get(netlink.COMMANDS[f"res_{name}_get"], given)
+                    which = "none" if number == NO_SUCH_NUMBER else "one"
+                    said.append([f"{name} {device} {which} port={port}", answer])
+    connection.close()
+    return said

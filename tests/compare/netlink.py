@@ -1,0 +1,116 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Requests to the kernel that the tool rdma does not make, and their errors."""
+
+import errno
+import os
+import socket
+import struct
+
+NETLINK_RDMA = 20
+NLDEV = 5               # the client of NETLINK_RDMA that knows devices and objects
+REQUEST, ACK, DUMP = 1, 4, 0x300
+ERROR, DONE = 2, 3
+DUMP_INTERRUPTED = 0x10
+
+# Attributes, see include/uapi/rdma/rdma_netlink.h
+DEV_INDEX, PORT_INDEX = 1, 3
+RES_LQPN, RES_PDN, RES_CQN, RES_MRN, RES_CM_IDN, RES_CTXN, RES_SRQN = \
+    21, 60, 61, 62, 63, 64, 90
+STAT_MODE, STAT_RES, STAT_COUNTER_ID = 74, 75, 79
+RES_QP, RES_PD = 19, 46     # values of STAT_RES
+
+COMMANDS = {
+    "get": 1, "res_get": 9, "res_qp_get": 10, "res_cm_id_get": 11, "res_cq_get": 12,
+    "res_mr_get": 13, "res_pd_get": 14, "stat_set": 16, "stat_get": 17, "stat_del": 18,
+    "res_qp_get_raw": 19, "res_cq_get_raw": 20, "res_mr_get_raw": 21,
+    "res_ctx_get": 22, "res_srq_get": 23, "stat_get_status": 24, "res_srq_get_raw": 25,
+}
+
+
+def attribute(number, value):
+    """One attribute with a 32-bit value, or with one byte."""
+    data = value if isinstance(value, bytes) else struct.pack("=I", value)
+    length = 4 + len(data)
+    return struct.pack("=HH", length, number) + data + b"\0" * (-length % 4)
+
+
+class Connection:
+    def __init__(self):
+        self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_RDMA)
+        self.socket.settimeout(10)
+        self.socket.bind((0, 0))
+        self.sequence = 0
+
+    def close(self):
+        self.socket.close()
+
+    def send(self, command, attributes, flags=0):
+        self.sequence += 1
+        body = b"".join(attribute(*pair) for pair in attributes)
+        self.socket.send(struct.pack(
+            "=IHHII", 16 + len(body), (NLDEV << 10) + command, REQUEST | flags,
+            self.sequence, 0) + body)
+
+    def receive(self, size=1 << 16):
+        """The messages of one datagram: type, flags, payload."""
+        data = self.socket.recv(size)
+        while len(data) >= 16:
+            length, type_, flags, _, _ = struct.unpack_from("=IHHII", data)
+            yield type_, flags, data[16:length]
+            data = data[(length + 3) & ~3:]
+
+    def get(self, command, given):
+        """The attributes of one object, or the error."""
+        self.send(command, given)
+        for type_, _, payload in self.receive():
+            if type_ == ERROR:
+                code = -struct.unpack_from("=i", payload)[0]
+                return errno.errorcode.get(code, str(code))
+            return list(attributes(payload))
+        return None
+
+    def answer(self, command, attributes, flags=ACK, size=1 << 16):
+        """The error of a request, or how it was answered."""
+        self.send(command, attributes, flags)
+        found = 0
+        try:
+            while True:
+                for type_, _, payload in self.receive(size):
+                    if type_ == ERROR:
+                        code = -struct.unpack_from("=i", payload)[0]
+                        return errno.errorcode.get(code, str(code)) if code else \
+                            f"ok after {found} messages"
+                    if type_ == DONE:
+                        code = -struct.unpack_from("=i", payload)[0]
+                        return errno.errorcode.get(code, str(code)) if code > 0 else \
+                            f"done after {found} messages"
+                    found += 1
+        except TimeoutError:
+            return f"no answer after {found} messages"
+
+
+def attributes(payload):
+    """Number and value of each attribute; the value as a number where it can be."""
+    while len(payload) >= 4:
+        length, number = struct.unpack_from("=HH", payload)
+        value = payload[4:length]
+        # A bit of the number says that the value is nested.
+        yield number & 0x3fff, (int.from_bytes(value, "little")
+                                if len(value) in (1, 2, 4, 8) else value.hex())
+        payload = payload[(max(length, 4) + 3) & ~3:]
+
+
+def device_index(name):
+    """The kernel's number of a device: the one whose answer has that name."""
+    connection = Connection()
+    try:
+        connection.send(COMMANDS["get"], [], DUMP)
+        while True:
+            for type_, _, payload in connection.receive():
+                if type_ in (ERROR, DONE):
+                    raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
+                if name.encode() + b"\0" in payload:
+                    # The number is the first attribute, and the device's own.
+                    return struct.unpack_from("=I", payload, 4)[0]
+    finally:
+        connection.close()

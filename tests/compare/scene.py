@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Where a workload happens: devices, programs, actors, namespaces; and what is
+taken down of it.
+
+Whatever a workload makes through its scene is gone when the scene is closed.
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import time
+
+import capture
+from actor import Actor
+
+LIMIT = 120     # seconds that any command or condition may take
+
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+
+MODULES = {"rxe": "rdma_rxe", "siw": "siw"}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+class Wrong(Exception):
+    """A workload could not be brought to where it was to be looked at."""
+
+
+def run(*command, check=True, text=None):
+    done = subprocess.run(command, capture_output=True, text=True, input=text,
+                          timeout=LIMIT, check=False)
+    if check and done.returncode:
+        raise Wrong(f"'{' '.join(command)}' ended with code {done.returncode}: "
+                    f"{(done.stderr or done.stdout).strip()}")
+    return done
+
+
+def unshare(flags):
+    if _libc.unshare(flags):
+        raise OSError(ctypes.get_errno(), "unshare")
+
+
+class Scene:
+    def __init__(self, kind, folder):
+        self.kind = kind        # of the devices: rxe or siw
+        self.folder = folder    # for captures
+        self.number = 0
+        self.processes = []
+        self.actors = []
+        self.links = []
+        self.netdevs = []
+        self.namespaces = []
+        self.others = []        # what else is undone at the end, last first
+
+    # Devices
+
+    @staticmethod
+    def load_modules():
+        """All that a workload may need; devices are what they make."""
+        run("modprobe", "-a", "ib_uverbs", "rdma_ucm", "ib_umad", *MODULES.values())
+        for module in ("dummy", "veth", "tun"):
+            run("modprobe", module, check=False)
+
+    def device(self, name="dev0", netdev=None, subnet=1, kind=None):
+        """An RDMA device on a network device that leads nowhere."""
+        netdev = netdev or f"net{name[-1]}"
+        if not os.path.exists(f"/sys/class/net/{netdev}"):
+            # The hardware address is where the GUIDs come from.
+            run("ip", "link", "add", netdev, "address", f"02:00:00:00:00:{subnet:02x}",
+                "type", "dummy")
+            self.netdevs.append(netdev)
+            run("ip", "address", "add", f"10.7.{subnet}.1/24", "dev", netdev)
+            run("ip", "link", "set", netdev, "up")
+        self.add_link(name, netdev, kind)
+        if (kind or self.kind) == "rxe":
+            # The address arrives at the RDMA device a moment later.
+            self.wait(lambda: self.gid_index(name, subnet), f"{name} has its address")
+        return name
+
+    def add_link(self, name, netdev, kind=None):
+        run("rdma", "link", "add", name, "type", kind or self.kind, "netdev", netdev)
+        self.links.append(name)
+
+    def delete_link(self, name):
+        run("rdma", "link", "delete", name)
+        self.links.remove(name)
+
+    @staticmethod
+    def gid_index(device, subnet=1):
+        """The index of the GID that stands for the device's IPv4 address."""
+        folder = f"/sys/class/infiniband/{device}/ports/1/gids"
+        for index in sorted(os.listdir(folder), key=int):
+            with open(f"{folder}/{index}", encoding="ascii") as file:
+                gid = file.read().strip()
+            if gid == f"0000:0000:0000:0000:0000:ffff:0a07:{subnet:02x}01":
+                return index
+        return None
+
+    # Processes
+
+    def start(self, *command):
+        """A program in the background, which leaves the processor to who looks."""
+        number = len(self.processes)
+        with open(f"{self.folder}/program-{number}.log", "wb") as log:
+            process = subprocess.Popen(["nice", "-n", "19", *command],
+                                       stdin=subprocess.DEVNULL, stdout=log,
+                                       stderr=subprocess.STDOUT, start_new_session=True)
+        self.processes.append(process)
+        return process
+
+    def actor(self, name, before=None, wrap=False):
+        actor = Actor(name, before, wrap)
+        self.actors.append(actor)
+        return actor
+
+    def fork(self, actor, name):
+        child = actor.fork(name)
+        self.actors.append(child)
+        return child
+
+    @contextlib.contextmanager
+    def still(self):
+        """No program moves in here, so that looking is quick, too."""
+        running = [process for process in self.processes if process.poll() is None]
+        for process in running:
+            process.send_signal(signal.SIGSTOP)
+        yield
+        for process in running:
+            process.send_signal(signal.SIGCONT)
+
+    @staticmethod
+    def stop(*processes, number=signal.SIGKILL):
+        for process in processes:
+            process.send_signal(number)
+        for process in processes:
+            process.wait(LIMIT)
+
+    # Looking
+
+    @staticmethod
+    def wait(condition, what):
+        """Until the condition holds."""
+        end = time.monotonic() + LIMIT
+        while not (value := condition()):
+            if time.monotonic() > end:
+                raise Wrong(f"did not come true in {LIMIT} s: {what}")
+            time.sleep(0.05)
+        return value
+
+    @staticmethod
+    def count(name, prefix=(), **fields):
+        """How many objects of that type have these values in their fields."""
+        objects = capture.ask([f"resource show {name}"], prefix=prefix)[0][1] or []
+        return sum(all(one.get(key.replace("_", "-")) == value
+                       for key, value in fields.items()) for one in objects)
+
+    def wait_count(self, number, name, **fields):
+        self.wait(lambda: self.count(name, **fields) == number,
+                  f"{number} {name} with {fields}")
+
+    def wait_gone(self):
+        """Until no object belongs to a process: the kernel frees late."""
+        def gone():
+            said = capture.ask(capture.LISTS)
+            return not any(one.get("comm") is None or "pid" in one
+                           for _, objects in said[:len(capture.LISTS)]
+                           for one in objects or [])
+        self.wait(gone, "objects of processes are gone")
+
+    def capture(self, point, prefix=()):
+        with self.still():
+            self._save(point, capture.everything(prefix))
+
+    def capture_all_ways(self, point):
+        with self.still():
+            self._save(point, capture.all_ways())
+
+    def note(self, point, **facts):
+        """Something else that is the same whoever tracks."""
+        self._save(point, {"facts": facts})
+
+    def _save(self, point, said):
+        path = f"{self.folder}/{self.number:02}-{point}.json"
+        self.number += 1
+        with open(path, "w", encoding="utf-8") as file:
+            json.dump(said, file, indent=1)
+
+    @staticmethod
+    def attempt(call, *arguments):
+        """What an error says, or 'ok'."""
+        try:
+            call(*arguments)
+        except OSError as error:
+            return str(error.strerror or error)
+        return "ok"
+
+    # The end
+
+    def namespace(self, name):
+        run("ip", "netns", "add", name)
+        self.namespaces.append(name)
+
+    def close_processes(self):
+        for actor in self.actors:
+            actor.kill()
+        for process in self.processes:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+        self.actors, self.processes = [], []
+
+    def close(self):
+        """Always to the end, and then an error if something could not be undone."""
+        self.close_processes()
+        for undo in reversed(self.others):
+            undo()
+        for name in self.namespaces:
+            run("ip", "netns", "delete", name, check=False)
+        for name in self.links:
+            run("rdma", "link", "delete", name, check=False)
+        for name in self.netdevs:
+            run("ip", "link", "delete", name, check=False)
+        self.wait(lambda: not os.path.isdir("/sys/class/infiniband")
+                  or not os.listdir("/sys/class/infiniband"),
+                  "no RDMA device is left")

@@ -1,0 +1,286 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What a program does with libibverbs and librdmacm, one method per call.
+
+Objects have names that the caller gives, so that a method can be asked for
+from another process (see actor.py). Nothing is destroyed unless asked for:
+what a process leaves behind is for the kernel to clean up.
+"""
+
+import ctypes
+import os
+import socket
+import struct
+import threading
+
+P = ctypes.c_void_p
+INT = ctypes.c_int
+U8, U16, U32 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32
+
+QP_TYPES = {"rc": 2, "uc": 3, "ud": 4, "xrc_send": 9, "xrc_recv": 10}
+ACCESS = 1 | 2 | 4              # local write, remote write, remote read
+REREG_PD = 2
+STATE, PKEY_INDEX, PORT, QKEY, ACCESS_FLAGS = 1 << 0, 1 << 4, 1 << 5, 1 << 6, 1 << 3
+INIT = 1
+PORT_SPACES = {"tcp": 0x0106, "udp": 0x0111}
+MULTICAST_JOIN = 12
+
+
+class QpCap(ctypes.Structure):
+    _fields_ = [(name, U32) for name in (
+        "max_send_wr", "max_recv_wr", "max_send_sge", "max_recv_sge",
+        "max_inline_data")]
+
+
+class QpInitAttr(ctypes.Structure):
+    _fields_ = [("qp_context", P), ("send_cq", P), ("recv_cq", P), ("srq", P),
+                ("cap", QpCap), ("qp_type", INT), ("sq_sig_all", INT)]
+
+
+class Qp(ctypes.Structure):
+    _fields_ = [("context", P), ("qp_context", P), ("pd", P), ("send_cq", P),
+                ("recv_cq", P), ("srq", P), ("handle", U32), ("qp_num", U32)]
+
+
+class SrqInitAttr(ctypes.Structure):
+    _fields_ = [("srq_context", P), ("max_wr", U32), ("max_sge", U32),
+                ("srq_limit", U32)]
+
+
+class AhAttr(ctypes.Structure):
+    _fields_ = [("dgid", U8 * 16), ("flow_label", U32), ("sgid_index", U8),
+                ("hop_limit", U8), ("traffic_class", U8), ("dlid", U16),
+                ("sl", U8), ("src_path_bits", U8), ("static_rate", U8),
+                ("is_global", U8), ("port_num", U8)]
+
+
+class QpAttr(ctypes.Structure):
+    _fields_ = [("qp_state", INT), ("cur_qp_state", INT), ("path_mtu", INT),
+                ("path_mig_state", INT), ("qkey", U32), ("rq_psn", U32),
+                ("sq_psn", U32), ("dest_qp_num", U32), ("qp_access_flags", U32),
+                ("cap", QpCap), ("ah_attr", AhAttr), ("alt_ah_attr", AhAttr),
+                ("pkey_index", U16), ("alt_pkey_index", U16),
+                ("en_sqd_async_notify", U8), ("sq_draining", U8),
+                ("max_rd_atomic", U8), ("max_dest_rd_atomic", U8),
+                ("min_rnr_timer", U8), ("port_num", U8), ("timeout", U8),
+                ("retry_cnt", U8), ("rnr_retry", U8), ("alt_port_num", U8),
+                ("alt_timeout", U8), ("rate_limit", U32)]
+
+
+class CmEvent(ctypes.Structure):
+    _fields_ = [("id", P), ("listen_id", P), ("event", INT), ("status", INT)]
+
+
+def _library(name, functions):
+    library = ctypes.CDLL(name, use_errno=True)
+    for function, (result, *arguments) in functions.items():
+        f = getattr(library, function)
+        f.restype, f.argtypes = result, arguments
+    return library
+
+
+class Verbs:
+    """The objects that one process has, by name."""
+
+    def __init__(self):
+        # Loaded by the process that uses them: what a library remembers must
+        # not be shared with the process that this one was forked from.
+        self._ibv = _library("libibverbs.so.1", {
+            "ibv_get_device_list": (ctypes.POINTER(P), P),
+            "ibv_get_device_name": (ctypes.c_char_p, P),
+            "ibv_open_device": (P, P),
+            "ibv_close_device": (INT, P),
+            "ibv_alloc_pd": (P, P),
+            "ibv_dealloc_pd": (INT, P),
+            "ibv_create_comp_channel": (P, P),
+            "ibv_destroy_comp_channel": (INT, P),
+            "ibv_create_cq": (P, P, INT, P, P, INT),
+            "ibv_destroy_cq": (INT, P),
+            "ibv_create_srq": (P, P, P),
+            "ibv_destroy_srq": (INT, P),
+            "ibv_create_qp": (P, P, P),
+            "ibv_destroy_qp": (INT, P),
+            "ibv_modify_qp": (INT, P, P, INT),
+            "ibv_attach_mcast": (INT, P, P, U16),
+            "ibv_detach_mcast": (INT, P, P, U16),
+            "ibv_reg_mr": (P, P, P, ctypes.c_size_t, INT),
+            "ibv_rereg_mr": (INT, P, INT, P, P, ctypes.c_size_t, INT),
+            "ibv_dereg_mr": (INT, P),
+        })
+        self._cm = None
+        self._objects = {}      # name: (pointer, what destroys it)
+        self._buffers = {}
+
+    def _keep(self, name, pointer, destroy):
+        if not pointer:
+            error = ctypes.get_errno()
+            raise OSError(error, f"{name}: {os.strerror(error)}")
+        self._objects[name] = (pointer, destroy)
+
+    def _get(self, name):
+        return self._objects[name][0] if name else None
+
+    @staticmethod
+    def _check(what, result):
+        if result:
+            # An error number, or the sign that there is one in errno.
+            error = result if result > 0 else ctypes.get_errno()
+            raise OSError(error, f"{what}: {os.strerror(error)}")
+
+    def destroy(self, *names):
+        for name in names:
+            pointer, destroy = self._objects[name]
+            self._check(name, destroy(pointer))
+            del self._objects[name]
+            self._buffers.pop(name, None)
+
+    def context(self, name, device):
+        devices = self._ibv.ibv_get_device_list(None)
+        i = 0
+        while devices[i]:
+            if self._ibv.ibv_get_device_name(devices[i]).decode() == device:
+                return self._keep(name, self._ibv.ibv_open_device(devices[i]),
+                                  self._ibv.ibv_close_device)
+            i += 1
+        raise OSError(0, f"no device {device}")
+
+    def pd(self, name, context):
+        self._keep(name, self._ibv.ibv_alloc_pd(self._get(context)),
+                   self._ibv.ibv_dealloc_pd)
+
+    def channel(self, name, context):
+        self._keep(name, self._ibv.ibv_create_comp_channel(self._get(context)),
+                   self._ibv.ibv_destroy_comp_channel)
+
+    def cq(self, name, context, entries=15, channel=None):
+        self._keep(name, self._ibv.ibv_create_cq(self._get(context), entries, None,
+                                                 self._get(channel), 0),
+                   self._ibv.ibv_destroy_cq)
+
+    def srq(self, name, pd):
+        attr = SrqInitAttr(None, 1, 1, 0)
+        self._keep(name, self._ibv.ibv_create_srq(self._get(pd), ctypes.byref(attr)),
+                   self._ibv.ibv_destroy_srq)
+
+    def qp(self, name, pd, cq, kind="rc", srq=None, recv_cq=None):
+        attr = QpInitAttr(None, self._get(cq), self._get(recv_cq or cq),
+                          self._get(srq), QpCap(1, 1, 1, 1, 0), QP_TYPES[kind], 0)
+        self._keep(name, self._ibv.ibv_create_qp(self._get(pd), ctypes.byref(attr)),
+                   self._ibv.ibv_destroy_qp)
+
+    def number(self, qp):
+        return ctypes.cast(self._get(qp), ctypes.POINTER(Qp)).contents.qp_num
+
+    def init(self, qp, kind="rc"):
+        """Takes a QP to the state INIT on the first port."""
+        attr = QpAttr(qp_state=INIT, port_num=1, qkey=0x11111111)
+        mask = STATE | PKEY_INDEX | PORT | (QKEY if kind == "ud" else ACCESS_FLAGS)
+        self._check(qp, self._ibv.ibv_modify_qp(self._get(qp), ctypes.byref(attr), mask))
+
+    def attach(self, qp, group):
+        self._check(qp, self._ibv.ibv_attach_mcast(self._get(qp), self._gid(group), 0))
+
+    def detach(self, qp, group):
+        self._check(qp, self._ibv.ibv_detach_mcast(self._get(qp), self._gid(group), 0))
+
+    @staticmethod
+    def _gid(group):
+        """The GID of an IPv4 multicast group."""
+        return b"\0" * 10 + b"\xff\xff" + socket.inet_aton(group)
+
+    def mr(self, name, pd, size=4096):
+        buffer = ctypes.create_string_buffer(size)
+        self._buffers[name] = buffer
+        self._keep(name, self._ibv.ibv_reg_mr(self._get(pd), ctypes.addressof(buffer),
+                                              size, ACCESS),
+                   self._ibv.ibv_dereg_mr)
+
+    def reregister(self, mr, pd):
+        self._check(mr, self._ibv.ibv_rereg_mr(self._get(mr), REREG_PD, self._get(pd),
+                                               None, 0, 0))
+
+    def many(self, method, prefix, count, *arguments):
+        """Calls a method so many times, with names that are numbered."""
+        for i in range(count):
+            getattr(self, method)(f"{prefix}{i}", *arguments)
+
+    def set(self, device):
+        """One object of each common type, all in use."""
+        self.context("ctx", device)
+        self.pd("pd", "ctx")
+        self.cq("cq", "ctx")
+        self.mr("mr", "pd")
+        self.qp("qp", "pd", "cq")
+
+    def in_thread(self, method, *arguments):
+        """Calls a method in a thread that has ended afterwards."""
+        errors = []
+
+        def work():
+            try:
+                getattr(self, method)(*arguments)
+            except OSError as error:
+                errors.append(error)
+
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+        if errors:
+            raise errors[0]
+
+    # Connection identifiers
+
+    def _rdmacm(self):
+        if not self._cm:
+            self._cm = _library("librdmacm.so.1", {
+                "rdma_create_event_channel": (P,),
+                "rdma_destroy_event_channel": (None, P),
+                "rdma_create_id": (INT, P, P, P, INT),
+                "rdma_destroy_id": (INT, P),
+                "rdma_bind_addr": (INT, P, P),
+                "rdma_listen": (INT, P, INT),
+                "rdma_join_multicast": (INT, P, P, P),
+                "rdma_get_cm_event": (INT, P, P),
+                "rdma_ack_cm_event": (INT, P),
+            })
+        return self._cm
+
+    @staticmethod
+    def _address(address, port):
+        return struct.pack("=H", socket.AF_INET) + struct.pack(">H", port) + \
+            socket.inet_aton(address) + b"\0" * 8
+
+    def event_channel(self, name):
+        library = self._rdmacm()
+
+        def destroy(pointer):
+            library.rdma_destroy_event_channel(pointer)
+            return 0
+
+        self._keep(name, library.rdma_create_event_channel(), destroy)
+
+    def cm_id(self, name, channel, space="tcp"):
+        pointer = P()
+        library = self._rdmacm()
+        self._check(name, library.rdma_create_id(self._get(channel), ctypes.byref(pointer),
+                                                 None, PORT_SPACES[space]))
+        self._keep(name, pointer.value, library.rdma_destroy_id)
+
+    def bind(self, cm_id, address, port=0):
+        self._check(cm_id, self._rdmacm().rdma_bind_addr(
+            self._get(cm_id), self._address(address, port)))
+
+    def listen(self, cm_id):
+        self._check(cm_id, self._rdmacm().rdma_listen(self._get(cm_id), 1))
+
+    def join(self, cm_id, channel, group):
+        """Joins a multicast group and waits until the group has been joined."""
+        library = self._rdmacm()
+        self._check(cm_id, library.rdma_join_multicast(
+            self._get(cm_id), self._address(group, 0), None))
+        event = ctypes.POINTER(CmEvent)()
+        self._check(cm_id, library.rdma_get_cm_event(self._get(channel),
+                                                     ctypes.byref(event)))
+        what, status = event.contents.event, event.contents.status
+        library.rdma_ack_cm_event(event)
+        if what != MULTICAST_JOIN or status:
+            raise OSError(0, f"{cm_id}: event {what} with status {status}")

@@ -1,0 +1,721 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What is done with RDMA devices while somebody looks.
+
+Each function is one workload and gets a scene. It looks only when nothing
+moves: after the condition that it waits for, everything holds still until the
+workload goes on.
+"""
+
+import itertools
+import os
+import signal
+import socket
+import subprocess
+
+import capture
+import netlink
+from scene import CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Wrong, run, unshare
+
+ADDRESS = "10.7.1.1"
+GROUP = "239.7.7.7"
+RDS_PORT = 4000
+NVME_PORT = "4420"
+FOREVER = "100000000"
+
+WORKLOADS = {}      # name: (function, kinds of devices, seconds that it may take)
+
+
+def workload(*kinds, limit=400):
+    def note(function):
+        WORKLOADS[function.__name__] = (function, kinds, limit)
+        return function
+    return note
+
+
+@workload("rxe", "siw")
+def idle(scene):
+    """Nobody uses the device: what there is belongs to the kernel."""
+    scene.device()
+    scene.capture_all_ways("idle")
+
+
+def _pingpong(scene, kind, qps=1):
+    device = scene.device()
+    command = [f"ibv_{kind}_pingpong", "-d", device, "-n", FOREVER,
+               "-g", scene.gid_index(device) or "0"]
+    comm = command[0][:15]
+    server = scene.start(*command)
+    scene.wait_count(qps, "qp", comm=comm, state="INIT")
+    scene.capture("server")
+    client = scene.start(*command, "localhost")
+    scene.wait_count(2 * qps, "qp", comm=comm, state="RTS")
+    scene.capture("both")
+    scene.stop(server)
+    scene.wait_count(qps, "qp", comm=comm)
+    scene.stop(client)
+    scene.wait_gone()
+    scene.capture("none")
+
+
+@workload("rxe")
+def pingpong_rc(scene):
+    _pingpong(scene, "rc")
+
+
+@workload("rxe")
+def pingpong_uc(scene):
+    _pingpong(scene, "uc")
+
+
+@workload("rxe")
+def pingpong_ud(scene):
+    _pingpong(scene, "ud")
+
+
+@workload("rxe")
+def pingpong_srq(scene):
+    _pingpong(scene, "srq", qps=16)
+
+
+@workload("rxe", "siw")
+def pingpong_refused(scene):
+    """Programs that these devices cannot run fail in the same way."""
+    device = scene.device()
+    commands = [["ibv_xsrq_pingpong", "-d", device]]
+    if scene.kind == "siw":
+        commands += [["ibv_uc_pingpong", "-d", device], ["ibv_ud_pingpong", "-d", device]]
+    for command in commands:
+        done = run(*command, check=False)
+        scene.note(command[0], code=done.returncode,
+                   said=(done.stdout + done.stderr).splitlines()[-1:])
+    scene.capture("after")
+
+
+@workload("rxe")
+def pingpong_ends(scene):
+    """A program that comes to its end leaves nothing behind."""
+    device = scene.device()
+    command = ["ibv_rc_pingpong", "-d", device, "-n", "100",
+               "-g", scene.gid_index(device)]
+    server = scene.start(*command)
+    scene.wait_count(1, "qp", comm="ibv_rc_pingpong")
+    client = scene.start(*command, "localhost")
+    scene.note("codes", server=server.wait(200), client=client.wait(200))
+    scene.capture("after")
+
+
+def _rping(scene, *options):
+    scene.device()
+    server = scene.start("rping", "-s", "-a", ADDRESS, *options)
+    scene.wait_count(1, "cm_id", comm="rping", state="LISTEN")
+    scene.capture("server")
+    return server
+
+
+def _rping_client(scene):
+    return scene.start("rping", "-c", "-a", ADDRESS)
+
+
+def _rping_pairs(scene, number):
+    """So many pairs are connected, and nothing is left of earlier ones."""
+    scene.wait_count(2 * number, "cm_id", comm="rping", state="CONNECT")
+    scene.wait_count(2 * number, "qp", comm="rping", state="RTS")
+    for name in ("qp", "cq"):
+        scene.wait_count(2 * number, name, comm="rping")
+    # This is what they give up last.
+    scene.wait_count(2 * number + 1, "cm_id", comm="rping")
+
+
+@workload("rxe", "siw")
+def rping_once(scene):
+    server = _rping(scene)
+    client = _rping_client(scene)
+    _rping_pairs(scene, 1)
+    scene.capture_all_ways("connected")
+    scene.stop(client)
+    server.wait(LIMIT)
+    scene.wait_gone()
+    scene.capture("none")
+
+
+@workload("rxe", "siw")
+def rping_persistent(scene):
+    server = _rping(scene, "-P")
+    clients = [_rping_client(scene)]
+    _rping_pairs(scene, 1)
+    clients.append(_rping_client(scene))
+    _rping_pairs(scene, 2)
+    scene.capture("two-clients")
+    scene.stop(clients[0])
+    _rping_pairs(scene, 1)
+    scene.capture("one-client")
+    scene.stop(clients[1])
+    scene.wait_count(0, "cq", comm="rping")
+    scene.wait_count(1, "cm_id", comm="rping")
+    scene.capture("no-client")
+    scene.stop(server)
+    scene.wait_gone()
+    scene.capture("none")
+
+
+@workload("rxe", "siw")
+def memory(scene):
+    """Memory regions: registered, moved to another PD, deregistered."""
+    a = scene.actor("memory")
+    a.context("ctx", scene.device())
+    a.pd("pd1", "ctx")
+    a.pd("pd2", "ctx")
+    for name, pd, size in (("m1", "pd1", 4096), ("m2", "pd1", 8192), ("m3", "pd2", 100)):
+        a.mr(name, pd, size)
+    scene.capture_all_ways("registered")
+    scene.note("move", said=scene.attempt(a.reregister, "m1", "pd2"))
+    scene.capture_all_ways("moved")
+    a.destroy("m1", "m3")
+    scene.capture("deregistered")
+    scene.note("busy", said=scene.attempt(a.destroy, "pd1"))
+    scene.capture("pd-in-use")
+    a.destroy("m2", "pd1")
+    scene.capture("pd-gone")
+
+
+@workload("rxe", "siw")
+def shared_queues(scene):
+    """SRQs: lists of QPs as numbers and ranges, and a QP that has none."""
+    a = scene.actor("queues")
+    a.context("ctx", scene.device())
+    a.pd("pd", "ctx")
+    a.cq("cq", "ctx")
+    a.srq("s1", "pd")
+    a.srq("s2", "pd")
+    scene.capture("empty")
+    for i, srq in enumerate(("s1", "s1", "s1", None, "s1", "s2", "s2")):
+        a.qp(f"q{i}", "pd", "cq", "rc", srq)
+    scene.capture_all_ways("used")
+    a.destroy("q1")
+    scene.capture("hole")
+    scene.note("busy", said=scene.attempt(a.destroy, "s1"))
+    a.destroy("q5", "q6", "s2")
+    scene.capture("one-left")
+
+
+@workload("rxe", "siw")
+def shared_domain(scene):
+    """One PD and one CQ for many; several contexts in one process."""
+    a = scene.actor("shared")
+    device = scene.device()
+    a.context("ctx", device)
+    a.pd("pd", "ctx")
+    a.cq("cq", "ctx")
+    a.many("qp", "qp", 5, "pd", "cq", "rc")
+    a.many("mr", "mr", 5, "pd", 4096)
+    a.srq("srq", "pd")
+    a.context("ctx2", device)
+    a.pd("pd2", "ctx2")
+    a.cq("cq2", "ctx2", 100)
+    scene.capture_all_ways("shared")
+    a.destroy("pd2", "cq2", "ctx2")
+    scene.capture("context-closed")
+
+
+@workload("rxe", "siw")
+def channels(scene):
+    """Completion channels, one of them for two queues; two queues of one QP."""
+    a = scene.actor("channels")
+    a.context("ctx", scene.device())
+    a.pd("pd", "ctx")
+    a.channel("ch1", "ctx")
+    a.channel("ch2", "ctx")
+    a.cq("cq1", "ctx", 10, "ch1")
+    a.cq("cq2", "ctx", 20, "ch1")
+    a.cq("cq3", "ctx", 40, "ch2")
+    a.qp("qp", "pd", "cq1", "rc", None, "cq2")
+    a.init("qp")
+    scene.capture_all_ways("channels")
+    scene.note("busy", cq=scene.attempt(a.destroy, "cq1"),
+               channel=scene.attempt(a.destroy, "ch2"))
+    a.destroy("qp", "cq1", "cq3", "ch2")
+    scene.capture("fewer")
+
+
+@workload("rxe")
+def multicast(scene):
+    a = scene.actor("multicast")
+    device = scene.device()
+    a.context("ctx", device)
+    a.pd("pd", "ctx")
+    a.cq("cq", "ctx")
+    a.qp("qp", "pd", "cq", "ud")
+    a.init("qp", "ud")
+    a.attach("qp", GROUP)
+    scene.capture("attached")
+    scene.note("attached", busy=scene.attempt(a.destroy, "qp"))
+    a.detach("qp", GROUP)
+    a.destroy("qp")
+    scene.capture("detached")
+    a.event_channel("ch")
+    a.cm_id("id", "ch", "udp")
+    a.bind("id", ADDRESS)
+    a.join("id", "ch", GROUP)
+    scene.capture_all_ways("joined")
+    key = scene.start("mckey", "-b", ADDRESS, "-m", GROUP)
+    scene.wait_count(1, "qp", comm="mckey", state="RTS")
+    scene.wait_count(1, "mr", comm="mckey")
+    scene.capture("mckey")
+    scene.stop(key)
+
+
+@workload("rxe", "siw")
+def connections(scene):
+    """Connection identifiers in the states that one process can reach alone."""
+    scene.device()
+    a = scene.actor("cm")
+    a.event_channel("ch")
+    a.cm_id("unbound", "ch")
+    a.cm_id("bound", "ch")
+    a.bind("bound", ADDRESS, 7001)
+    a.cm_id("listening", "ch")
+    a.bind("listening", ADDRESS, 7002)
+    a.listen("listening")
+    a.cm_id("anywhere", "ch")
+    a.bind("anywhere", "0.0.0.0", 7003)
+    a.listen("anywhere")
+    scene.capture_all_ways("all")
+    a.destroy("bound", "anywhere", "unbound")
+    scene.capture("one-left")
+    a.exit()
+    scene.wait_gone()
+    scene.capture("none")
+
+
+@workload("rxe", "siw")
+def links(scene):
+    """Devices come and go, one of them while it is used."""
+    scene.device("dev0")
+    scene.capture("one")
+    scene.note("again", code=run("rdma", "link", "add", "dev0", "type", scene.kind,
+                                 "netdev", "net0", check=False).returncode)
+    scene.device("dev1", subnet=2)
+    scene.capture("two")
+    scene.delete_link("dev0")
+    scene.capture("other")
+    a = scene.actor("user")
+    a.set("dev1")
+    scene.capture("used")
+    if scene.kind == "rxe":
+        scene.delete_link("dev1")
+        scene.capture("deleted-while-used")
+        a.exit()
+    else:
+        # siw cannot take a device away from a process: it waits for its end.
+        deletion = scene.start("rdma", "link", "delete", "dev1")
+        scene.wait(lambda: not os.path.exists("/sys/class/infiniband_verbs/uverbs1"),
+                   "dev1 is on its way out")
+        a.exit()
+        deletion.wait(LIMIT)
+        scene.links.remove("dev1")
+    scene.device("dev2", "net0", kind=scene.kind)
+    scene.capture("new-one")
+    run("ip", "link", "delete", "net0")
+    scene.links.remove("dev2")
+    scene.wait(lambda: not os.path.exists("/sys/class/infiniband/dev2"), "dev2 is gone")
+    scene.capture("netdev-deleted")
+
+
+@workload("rxe", "siw")
+def rename(scene):
+    """A device gets another name while it is used."""
+    scene.device("dev0")
+    scene.device("dev1", subnet=2)
+    a = scene.actor("user")
+    a.set("dev0")
+    run("rdma", "dev", "set", "dev0", "name", "dev8")
+    scene.links.append("dev8")
+    scene.capture_all_ways("renamed")
+    scene.note("taken", code=run("rdma", "dev", "set", "dev8", "name", "dev1",
+                                 check=False).returncode)
+    a.mr("mr2", "pd")
+    run("rdma", "dev", "set", "dev8", "name", "dev0")
+    scene.links.remove("dev8")
+    scene.capture("back")
+
+
+@workload("rxe", "siw")
+def two_devices(scene):
+    """Objects on two devices, and listeners that are on both or on one."""
+    users = []
+    for number in (0, 1):
+        scene.device(f"dev{number}", subnet=number + 1)
+        users.append(scene.actor(f"user{number}"))
+        users[number].set(f"dev{number}")
+    both = scene.actor("both")
+    both.set("dev0")
+    both.event_channel("ch")
+    both.cm_id("all", "ch")
+    both.bind("all", "0.0.0.0", 7001)
+    both.listen("all")
+    both.cm_id("one", "ch")
+    both.bind("one", "10.7.2.1", 7002)
+    both.listen("one")
+    scene.capture_all_ways("both")
+    if scene.kind == "siw":
+        # It waits for the end of those who use the device, or listen there.
+        users[1].kill()
+        both.destroy("one", "all")
+    scene.delete_link("dev1")
+    scene.capture("one")
+    scene.device("dev1", subnet=2)
+    scene.capture("new-one")
+
+
+@workload("rxe")
+def two_kinds(scene):
+    """rxe and siw at once, with the same process on both."""
+    scene.device("dev0", kind="rxe")
+    scene.device("dev1", subnet=2, kind="siw")
+    a = scene.actor("both")
+    a.set("dev0")
+    b = scene.actor("both")
+    b.set("dev1")
+    scene.capture_all_ways("both")
+
+
+@workload("rxe")
+def network_namespaces_shared(scene):
+    """Shared mode: every network namespace sees every device."""
+    scene.device()
+    scene.namespace("away")
+    there = ("ip", "netns", "exec", "away")
+    scene.actor("here").set("dev0")
+    scene.capture("here")
+    scene.capture("there", there)
+
+
+@workload("rxe", "siw")
+def network_namespaces_exclusive(scene):
+    """Exclusive mode: a device belongs to one network namespace."""
+    run("rdma", "system", "set", "netns", "exclusive")
+    scene.others.append(lambda: scene.wait(
+        lambda: not run("rdma", "system", "set", "netns", "shared",
+                        check=False).returncode, "shared mode"))
+    scene.device("dev0")
+    scene.device("dev1", subnet=2)
+    # The others are undone first to last, and this comes before the mode.
+    scene.others.append(lambda: run("ip", "netns", "delete", "away", check=False))
+    run("ip", "netns", "add", "away")
+    there = ("ip", "netns", "exec", "away")
+    a = scene.actor("user")
+    a.set("dev0")
+    scene.actor("stays").set("dev1")
+    scene.capture("here-before")
+    scene.capture("there-before", there)
+    if scene.kind == "siw":
+        # A device of a network device cannot leave it there.
+        moved = run("rdma", "dev", "set", "dev0", "netns", "away", check=False)
+        scene.note("moved", code=moved.returncode)
+    else:
+        run("rdma", "dev", "set", "dev0", "netns", "away")
+    scene.capture("here-moved")
+    scene.capture("there-moved", there)
+    a.kill()
+    run("ip", "netns", "delete", "away")
+    scene.wait(lambda: os.path.exists("/sys/class/infiniband/dev0"), "dev0 is back")
+    scene.capture("back")
+
+
+@workload("rxe")
+def pid_namespaces(scene):
+    """Who is seen from where, two PID namespaces deep."""
+    scene.device()
+    scene.actor("outside").set("dev0")
+    inside = scene.actor("inside", lambda: unshare(CLONE_NEWPID), wrap=True)
+    inside.set("dev0")
+
+    def deeper():
+        descriptor = os.pidfd_open(inside.pid)
+        os.setns(descriptor, CLONE_NEWPID)
+        os.close(descriptor)
+        child = os.fork()
+        if child:
+            os.waitpid(child, 0)
+            os._exit(0)
+        unshare(CLONE_NEWPID)
+
+    deep = scene.actor("deep", deeper, wrap=True)
+    deep.set("dev0")
+    scene.capture_all_ways("outside")
+    for name, actor in (("inside", inside), ("deep", deep)):
+        scene.capture(name, ("nsenter", "--pid", f"--target={actor.pid}", "unshare",
+                             "--mount", "--propagation", "private", "sh", "-c",
+                             'mount -t proc proc /proc && exec "$@"', "sh"))
+    inside.kill()
+    scene.wait_count(1, "ctx")
+    scene.capture("gone")
+
+
+@workload("rxe", "siw")
+def user_namespaces(scene):
+    """Keys are for those who administer the device's network."""
+    scene.device()
+    scene.actor("root").set("dev0")
+    scene.actor("mapped", lambda: unshare(CLONE_NEWUSER)).set("dev0")
+    scene.capture("root")
+    scene.capture("mapped-root", ("unshare", "--user", "--map-root-user"))
+    scene.capture("nobody", ("setpriv", "--reuid=65534", "--clear-groups"))
+    scene.capture("no-admin", ("setpriv", "--bounding-set=-net_admin",
+                               "--inh-caps=-net_admin"))
+
+
+@workload("rxe", "siw")
+def killed(scene):
+    """A process with everything is killed, and another one is not."""
+    scene.device()
+    scene.actor("stays").set("dev0")
+    a = scene.actor("killed")
+    a.set("dev0")
+    a.srq("srq", "pd")
+    a.qp("qp2", "pd", "cq", "rc", "srq")
+    a.event_channel("ch")
+    a.cm_id("id", "ch")
+    a.bind("id", ADDRESS, 7001)
+    a.listen("id")
+    scene.capture("before")
+    a.kill(signal.SIGKILL)
+    scene.capture("after")
+
+
+@workload("rxe", "siw")
+def forked(scene):
+    """The parent ends, and its child has the device still open."""
+    scene.device()
+    parent = scene.actor("parent")
+    parent.set("dev0")
+    child = scene.fork(parent, "child")
+    scene.capture("both")
+    child.pd("pd2", "ctx")
+    child.mr("mr2", "pd2")
+    child.cq("cq2", "ctx")
+    scene.capture("child-has-own")
+    parent.kill()
+    scene.capture_all_ways("parent-gone")
+    child.qp("qp2", "pd2", "cq2")
+    scene.capture("child-goes-on")
+    child.kill()
+    scene.wait_count(0, "ctx")
+    scene.capture("none")
+
+
+@workload("rxe", "siw")
+def threads(scene):
+    """What a thread has made belongs to its process, also after its end."""
+    scene.device()
+    a = scene.actor("threads")
+    a.in_thread("set", "dev0")
+    scene.capture("thread-ended")
+    a.mr("mr2", "pd")
+    scene.capture("first-thread")
+
+
+@workload("rxe", "siw")
+def many(scene):
+    """More of each type than one message holds."""
+    a = scene.actor("many")
+    a.context("ctx", scene.device())
+    a.many("pd", "pd", 200, "ctx")
+    a.many("cq", "cq", 200, "ctx")
+    a.many("mr", "mr", 400, "pd0")
+    a.many("qp", "qp", 200, "pd0", "cq0")
+    if scene.kind == "rxe":
+        # siw counts their memory
+        a.many("srq", "srq", 100, "pd1")
+    a.event_channel("ch")
+    a.many("cm_id", "id", 100, "ch")
+    for i in range(100):
+        a.bind(f"id{i}", ADDRESS, 7000 + i)
+    scene.capture("many")
+    a.kill()
+    scene.wait_gone()
+    scene.capture("none")
+
+
+@workload("rxe")
+def long_list(scene):
+    """An SRQ whose list of QPs does not fit into one message."""
+    a = scene.actor("long")
+    a.context("ctx", scene.device())
+    a.pd("pd", "ctx")
+    a.cq("cq", "ctx")
+    a.srq("srq", "pd")
+    for i in range(400):
+        a.qp(f"used{i}", "pd", "cq", "rc", "srq")
+        a.qp(f"free{i}", "pd", "cq")
+    done = run("timeout", "-s", "KILL", "3", "rdma", "resource", "show", "srq",
+               check=False)
+    scene.note("srq", code=done.returncode, said=done.stderr.splitlines()[-1:])
+
+
+@workload("rxe", "siw")
+def statistics(scene):
+    """Counters that these devices do not have are refused in the same way."""
+    scene.device()
+    a = scene.actor("counted")
+    a.set("dev0")
+    for words in ("qp set link dev0/1 auto type on", "qp set link dev0/1 auto off",
+                  f"qp bind link dev0/1 lqpn {a.number('qp')}",
+                  "qp unbind link dev0/1 cntn 1", "qp show link dev0/1",
+                  "mr show", "show link dev0/1", "mode supported", "mode link dev0/1"):
+        done = run("rdma", "statistic", *words.split(), check=False)
+        scene.note("-".join(words.split()[:2]), code=done.returncode,
+                   said=done.stderr.splitlines())
+    scene.capture("after")
+
+
+@workload("rxe", limit=1200)
+def selftests(scene):
+    """The kernel's own selftests of RDMA: they have to pass."""
+    folder = os.environ["SELFTESTS"]
+    tools = f"{scene.folder}/tools"
+    os.makedirs(tools)
+    # The only program that they want and that is not installed.
+    os.symlink("/usr/bin/busybox", f"{tools}/ping")
+    environment = dict(os.environ, PATH=f"{os.environ['PATH']}:{tools}")
+    scene.others.append(scene.load_modules)
+    failed = []
+    for test in sorted(os.listdir(folder)):
+        if not test.endswith(".sh"):
+            continue
+        # They sleep for a second where they would have to wait for a program,
+        # which is not always enough.
+        for attempt in range(2):
+            log = f"{scene.folder}/{test}.{attempt}.log"
+            with open(log, "wb") as file:
+                code = subprocess.run(["timeout", "-k", "5", "300", "bash",
+                                       f"{folder}/{test}"], stdin=subprocess.DEVNULL,
+                                      stdout=file, stderr=subprocess.STDOUT,
+                                      env=environment, check=False).returncode
+            if not code:
+                break
+        scene.note(test.removesuffix(".sh"), code=code)
+        if code:
+            failed.append(f"{test} ended with code {code}")
+    if failed:
+        raise Wrong("; ".join(failed))
+
+
+@workload("rxe")
+def requests(scene):
+    """Each request with each of its attributes good, wrong or left out."""
+    a = scene.actor("asked")
+    a.set(scene.device())
+    a.srq("srq", "pd")
+    a.event_channel("ch")
+    a.cm_id("id", "ch")
+    a.bind("id", ADDRESS, 7001)
+    connection = netlink.Connection()
+    attributes = {"device": (netlink.DEV_INDEX, netlink.device_index("dev0"), 0xffffffff),
+                  "port": (netlink.PORT_INDEX, 1, 2)}
+    for name, command in netlink.COMMANDS.items():
+        which = dict(attributes)
+        type_ = name.removeprefix("res_").partition("_get")[0]
+        if type_ in capture.NUMBERS:
+            number, field = capture.NUMBERS[type_]
+            one = [one for one in capture.ask([f"resource show {type_}"])[0][1]
+                   if "pid" in one][0]
+            which["number"] = (number, one[field], 0xffffffff)
+        elif name.startswith("stat_"):
+            which["kind"] = (netlink.STAT_RES, netlink.RES_QP, netlink.RES_PD)
+            which["mode"] = (netlink.STAT_MODE, 1, 77)
+            which["number"] = (netlink.RES_LQPN, a.number("qp"), 0xffffffff)
+            which["counter"] = (netlink.STAT_COUNTER_ID, 1, 0xffffffff)
+        answers = {}
+        for choice in itertools.product(("good", "wrong", None), repeat=len(which)):
+            given, words = [], []
+            for (word, (number, good, wrong)), how in zip(which.items(), choice):
+                if how:
+                    given.append((number, good if how == "good" else wrong))
+                    words.append(f"{how} {word}")
+            words = ", ".join(words) or "nothing"
+            answers[words] = connection.answer(command, given)
+            if not name.startswith("stat_set") and not name.startswith("stat_del"):
+                answers[f"dump, {words}"] = connection.answer(command, given, netlink.DUMP)
+        scene.note(name, **answers)
+    connection.close()
+    scene.capture("after")
+
+
+@workload("rxe")
+def kernel_nvme(scene):
+    """NVMe over fabrics, both ends of it in this kernel."""
+    scene.device()
+    run("modprobe", "-a", "null_blk", "nvmet-rdma", "nvme-rdma")
+    scene.others.append(lambda: run(
+        "modprobe", "-r", "nvme-rdma", "nvmet-rdma", "null_blk", check=False))
+    target = "/sys/kernel/config/nvmet"
+    system, port = f"{target}/subsystems/compare", f"{target}/ports/1"
+
+    def put(path, value):
+        with open(path, "w", encoding="ascii") as file:
+            file.write(value)
+
+    os.makedirs(f"{system}/namespaces/1")
+    put(f"{system}/attr_allow_any_host", "1")
+    put(f"{system}/namespaces/1/device_path", "/dev/nullb0")
+    put(f"{system}/namespaces/1/enable", "1")
+    os.mkdir(port)
+    for name, value in (("trtype", "rdma"), ("adrfam", "ipv4"), ("traddr", ADDRESS),
+                        ("trsvcid", NVME_PORT)):
+        put(f"{port}/addr_{name}", value)
+    os.symlink(system, f"{port}/subsystems/compare")
+
+    def undo():
+        os.unlink(f"{port}/subsystems/compare")
+        os.rmdir(port)
+        os.rmdir(f"{system}/namespaces/1")
+        os.rmdir(system)
+
+    scene.others.append(undo)
+    scene.wait_count(1, "cm_id", state="LISTEN")
+    scene.capture("target")
+
+    def disconnect():
+        for name in os.listdir("/sys/class/nvme"):
+            put(f"/sys/class/nvme/{name}/delete_controller", "1")
+
+    fabric = os.open("/dev/nvme-fabrics", os.O_RDWR)
+    scene.others.append(disconnect)
+    os.write(fabric, f"transport=rdma,traddr={ADDRESS},trsvcid={NVME_PORT},nqn=compare,"
+                     "nr_io_queues=2,queue_size=16,keep_alive_tmo=120".encode())
+    os.close(fabric)
+    scene.wait(lambda: os.path.exists("/dev/nvme0n1"), "the namespace is there")
+    scene.wait_count(6, "cm_id", state="CONNECT")
+    scene.capture_all_ways("connected")
+    scene.actor("beside").set("dev0")
+    scene.capture("and-a-process")
+    disconnect()
+    scene.wait_count(0, "cm_id", state="CONNECT")
+    # The target frees its end later.
+    scene.wait(lambda: scene.count("qp", state="RTS") == 1, "only ib_core has a QP in use")
+    scene.wait_count(0, "mr", comm="nvme_rdma")
+    scene.capture("disconnected")
+
+
+@workload("rxe")
+def kernel_rds(scene):
+    """RDS, whose connection to itself stays open."""
+    scene.device()
+    run("modprobe", "rds_rdma")
+    scene.others.append(lambda: run("modprobe", "-r", "rds_rdma", "rds", check=False))
+    scene.capture("loaded")
+    sockets = []
+    for port in (RDS_PORT, RDS_PORT + 1):
+        one = socket.socket(socket.AF_RDS, socket.SOCK_SEQPACKET)
+        one.bind((ADDRESS, port))
+        one.settimeout(LIMIT)
+        sockets.append(one)
+    try:
+        sockets[0].sendto(b"message", (ADDRESS, RDS_PORT + 1))
+        data, _ = sockets[1].recvfrom(100)
+        scene.note("message", got=data.decode())
+        scene.capture_all_ways("connected")
+    finally:
+        for one in sockets:
+            one.close()
