@@ -3,7 +3,8 @@
 
 Everything is below build/<variant>/ and is brought up to date by make: module/
 (rdma_restrack.ko), rdma/ (the patched RDMA sources and what they compile to),
-kunit/ (the C test suites), tree/ (/lib/modules of the guest).
+kunit/ (the C test suites), tree/ (/lib/modules of the guest), foreign/ (modules
+of the distribution, where only who asks for them finds them).
 """
 
 import os
@@ -16,6 +17,9 @@ from progress import VERBOSE, Step
 
 BUILD = CHECKOUT / "build"
 LOGS = BUILD / "logs"
+
+# Of the distribution's modules, those that tests try to load beside ours.
+FOREIGN = ("ib_core", "rdma_rxe", "nvme-rdma")
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,10 @@ def install(kernel):
         _depmod(step, kernel, out / "tree")
     if kernel.variant.kernel == "stock":
         shutil.copy2(restrack, BUILD / "rdma_restrack.ko")
+        foreign = out / "foreign"
+        foreign.mkdir(exist_ok=True)
+        for name in FOREIGN:
+            shutil.copy2(next(kernel.stock_rdma.rglob(f"{name}.ko")), foreign)
     return Modules(out / "tree", restrack, tuple(k.stem for k in kunit))
 
 

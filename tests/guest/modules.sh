@@ -67,27 +67,71 @@ in_use_by_a_device()
 	expect "cq of the summary" "$(count "$1"0 cq)" "$(summary "$1"0 cq)"
 }
 
-# The kernel's own ib_core, where it is installed, has a tracker inside.
-no_second_tracker()
+# Modules as the distribution ships them, which know another tracker.
+foreign=$CHECKOUT/build/$SERIES-$KERNEL/foreign
+
+# Only the distribution's kernel has modules that were built for it.
+have_foreign()
 {
-	own=$(find "/lib/modules/$(uname -r)/kernel/drivers/infiniband/core" \
-		-name 'ib_core.ko*' 2>/dev/null)
-	if [ -z "$own" ]; then
-		skip "the kernel's own ib_core is not here"
-		return
+	[ -d "$foreign" ] && return
+	skip "nobody ships modules for this kernel"
+	false
+}
+
+# refused FILE ERROR MESSAGE: insmod ends with the error, and the kernel says why,
+# and nothing else
+refused()
+{
+	echo "loading $1" >/dev/kmsg
+	if insmod "$1" 2>"$TMPDIR/insmod"; then
+		fail "$1 was loaded"
+		rmmod "$(basename "$1" .ko | tr - _)"
 	fi
-	modprobe rdma_restrack
-	if insmod "$own" 2>"$TMPDIR/insmod"; then
-		fail "both are loaded"
-		rmmod ib_core
+	grep -qxF "insmod: ERROR: could not insert module $1: $2" "$TMPDIR/insmod" ||
+		fail "insmod says: $(cat "$TMPDIR/insmod")"
+	dmesg -t | sed "1,\\|^loading $1|d" >"$TMPDIR/refused"
+	if ! grep -qxE "$3" "$TMPDIR/refused" || grep -qvxE "$3" "$TMPDIR/refused"; then
+		fail "the kernel says: $(cat "$TMPDIR/refused")"
 	fi
-	rmmod rdma_restrack
-	dmesg | tail -20 | grep -q "exports duplicate symbol rdma_" ||
-		fail "the kernel does not say why: $(cat "$TMPDIR/insmod")"
+}
+
+distribution_keeps_the_tracker_out()
+{
+	have_foreign || return
+	insmod "$foreign/ib_core.ko" || fail "ib_core of the distribution"
+	refused "$(modinfo -n rdma_restrack)" "Invalid module format" \
+		"rdma_restrack: exports duplicate symbol rdma_[a-z_]+ \(owned by ib_core\)"
+	rmmod ib_core || fail "rmmod ib_core"
+}
+
+tracker_keeps_the_distribution_out()
+{
+	have_foreign || return
+	modprobe rdma_restrack || fail "modprobe rdma_restrack"
+	refused "$foreign/ib_core.ko" "Invalid module format" \
+		"ib_core: exports duplicate symbol rdma_[a-z_]+ \(owned by rdma_restrack\)"
+	rmmod rdma_restrack || fail "rmmod rdma_restrack"
+}
+
+# With the ib_core that belongs to the tracker.
+distribution_modules_do_not_link()
+{
+	have_foreign || return
+	# All else that they need is there.
+	modprobe -a rdma_cm ib_uverbs ip6_udp_tunnel udp_tunnel nvme-fabrics ||
+		fail "modprobe"
+	refused "$foreign/rdma_rxe.ko" "Unknown symbol in module" \
+		"rdma_rxe: Unknown symbol _ib_alloc_device \(err -2\)"
+	refused "$foreign/nvme-rdma.ko" "Unknown symbol in module" \
+		"nvme_rdma: Unknown symbol __ib_alloc_pd \(err -2\)"
+	unload_all || fail "cannot unload"
+	modprobe -ra nvme-fabrics ip6_udp_tunnel udp_tunnel
 }
 
 run tracker_loads_alone \
-	no_second_tracker \
+	distribution_keeps_the_tracker_out \
+	tracker_keeps_the_distribution_out \
+	distribution_modules_do_not_link \
 	"driver_pulls_in_the_tracker rdma_rxe" \
 	"driver_pulls_in_the_tracker siw" \
 	functions_are_those_of_the_tracker \
