@@ -18,6 +18,7 @@ RES_LQPN, RES_PDN, RES_CQN, RES_MRN, RES_CM_IDN, RES_CTXN, RES_SRQN = \
     21, 60, 61, 62, 63, 64, 90
 STAT_MODE, STAT_RES, STAT_COUNTER_ID = 74, 75, 79
 RES_QP, RES_PD = 19, 46     # values of STAT_RES
+RES_QP_TABLE = 19           # encloses the QPs of a message
 
 COMMANDS = {
     "get": 1, "res_get": 9, "res_qp_get": 10, "res_cm_id_get": 11, "res_cq_get": 12,
@@ -91,12 +92,27 @@ class Connection:
 
 def attributes(payload):
     """Number and value of each attribute; the value as a number where it can be."""
+    for number, value in _parts(payload):
+        yield number, (int.from_bytes(value, "little")
+                       if len(value) in (1, 2, 4, 8) else value.hex())
+
+
+def numbers_in(payload, table, number):
+    """The value of one attribute of each object in a message of a dump."""
+    for kind, objects in _parts(payload):
+        if kind == table:
+            for _, one in _parts(objects):
+                for kind, value in _parts(one):
+                    if kind == number:
+                        yield int.from_bytes(value, "little")
+
+
+def _parts(payload):
+    """Number and bytes of each attribute."""
     while len(payload) >= 4:
         length, number = struct.unpack_from("=HH", payload)
-        value = payload[4:length]
         # A bit of the number says that the value is nested.
-        yield number & 0x3fff, (int.from_bytes(value, "little")
-                                if len(value) in (1, 2, 4, 8) else value.hex())
+        yield number & 0x3fff, payload[4:length]
         payload = payload[(max(length, 4) + 3) & ~3:]
 
 

@@ -27,6 +27,7 @@ KEPT = 300          # objects that live through everything
 CHURN = 700         # objects that come and go beside them
 ROUNDS = 15         # dumps under churn
 SMALL = 4096        # bytes for one answer, as rdma has them
+GSI = 1             # number of the QP for general services, which every port has
 
 problems = []
 
@@ -34,15 +35,32 @@ problems = []
 def numbers(type_, key):
     """The numbers in the list of that type, as rdma prints it.
 
-    If the table changed meanwhile, rdma says "Interrupted system call" at the end, behind a list
-    that is whole.
+    If the table changed meanwhile, rdma says "Interrupted system call" at the end, behind what it
+    had been told until then. For QPs it asks once for all, of which it prints those without a
+    port, and then for each port; interrupted it does not go on to the ports. So QPs that have one
+    are left out here.
     """
     done = subprocess.run(["rdma", "-j", "resource", "show", type_], text=True,
                           capture_output=True, timeout=60, check=False)
     if done.returncode and "Interrupted system call" not in done.stderr:
         problems.append(f"rdma resource show {type_}: {done.stderr.strip()}")
         return Counter()
-    return Counter(one[key] for one in json.loads(done.stdout))
+    return Counter(one[key] for one in json.loads(done.stdout) if "port" not in one)
+
+
+def qps_dumped(device):
+    """The numbers of all QPs, those of ports too, as netlink has them in one dump."""
+    connection = netlink.Connection()
+    connection.send(netlink.COMMANDS["res_qp_get"],
+                    [(netlink.DEV_INDEX, netlink.device_index(device))], netlink.DUMP)
+    found = Counter()
+    while True:
+        for type_, _, payload in connection.receive(SMALL):
+            if type_ in (netlink.ERROR, netlink.DONE):
+                connection.close()
+                return found
+            found.update(netlink.numbers_in(payload, netlink.RES_QP_TABLE,
+                                            netlink.RES_LQPN))
 
 
 def churn(device):
@@ -86,21 +104,26 @@ def keep(device):
 def exact(device):
     """Whoever is there all the time is in each list, once; nobody is twice."""
     keep(device)
-    keys = {"pd": "pdn", "mr": "mrn", "qp": "lqpn"}
-    kept = {type_: numbers(type_, key) for type_, key in keys.items()}
-    for type_, found in kept.items():
+    lists = {"list of pd": lambda: numbers("pd", "pdn"),
+             "list of mr": lambda: numbers("mr", "mrn"),
+             "list of qp": lambda: numbers("qp", "lqpn"),
+             "dump of qp": lambda: qps_dumped(device)}
+    kept = {name: ask() for name, ask in lists.items()}
+    for name, found in kept.items():
         if len(found) < KEPT // 10:
-            problems.append(f"only {len(found)} {type_} before the churn")
+            problems.append(f"{name}: only {len(found)} before the churn")
+    if not kept["dump of qp"][GSI]:
+        problems.append("dump of qp: no QP 1")
     child = churn(device)
     others = 0
     for i in range(ROUNDS):
-        for type_, key in keys.items():
-            found = numbers(type_, key)
-            lost = [n for n in kept[type_] if not found[n]]
+        for name, ask in lists.items():
+            found = ask()
+            lost = [n for n in kept[name] if not found[n]]
             twice = [n for n, count in found.items() if count > 1]
-            others += len(found.keys() - kept[type_].keys())
+            others += len(found.keys() - kept[name].keys())
             if lost or twice:
-                problems.append(f"list {i} of {type_}: lost {lost[:5]}, twice {twice[:5]}")
+                problems.append(f"{name}, {i}: lost {lost[:5]}, twice {twice[:5]}")
     ended, _ = os.waitpid(child, os.WNOHANG)
     if ended:
         problems.append("the churn ended by itself")
