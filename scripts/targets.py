@@ -60,7 +60,7 @@ def test():
     stock = _kernel("stock")
     made = {debug: modules.build(debug), stock: modules.build(stock)}
     total = results.Total()
-    total.add(*_kunit(debug, made[debug]))
+    total.add(*_kunit(debug, made[debug], race=30))
     total.add(*_guest_tests(debug, made[debug]))
     if debug is not stock:
         total.add(*_guest_tests(stock, made[stock]))
@@ -72,6 +72,15 @@ def kunit():
     debug = _kernel(os.environ.get("KERNEL") or "debug")
     total = results.Total()
     total.add(*_kunit(debug, modules.build(debug)))
+    return total.conclude()
+
+
+def soak():
+    """what makes the suites long: 10 million random steps, 10 minutes of races (half an hour)"""
+    debug = _kernel(os.environ.get("KERNEL") or "debug")
+    made = modules.build(debug)
+    total = results.Total()
+    total.add(*_kunit(debug, made, race=600, steps=10_000_000, limit=2400))
     return total.conclude()
 
 
@@ -143,7 +152,8 @@ def help():
 
 
 TARGETS = {f.__name__.replace("_", "-"): f for f in (
-    all, run, test, kunit, compare, shell, check, drivers, bench, model, rust_analyzer, clean, help)}
+    all, run, test, kunit, soak, compare, shell, check, drivers, bench, model, rust_analyzer,
+    clean, help)}
 
 
 def build_for_kdir(tree):
@@ -178,10 +188,16 @@ def _kernel(name=None):
     return kernel.get(variant, LOGS)
 
 
-def _kunit(asked, made):
+def _kunit(asked, made, race=5, steps=200_000, limit=300):
+    """All suites; for so many seconds of races and random steps."""
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name} ...")
-    verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=300)
+    # Who loads a module waits for its suites, which is not to be taken for a hang.
+    longest = max(race, steps // 10_000)
+    cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
+               f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 30}")
+    verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=limit,
+                         machine=guest.Machine(cpus=4, cmdline=cmdline))
     return results.kunit(asked, verdict, made.kunit)
 
 

@@ -1,0 +1,640 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Everything at once: threads add, delete, look up, walk, sync and count what
+ * the others add, delete, look up, walk, sync and count.
+ *
+ * An object has one keeper at a time, as the interface demands: the thread that
+ * has its lock. Readers need no such permission. What a thread finds wrong it
+ * counts, and the test looks at the counters when the threads have stopped.
+ */
+
+#include <linux/bitops.h>
+#include <linux/delay.h>
+#include <linux/mm.h>
+#include <linux/moduleparam.h>
+#include <linux/prandom.h>
+#include <linux/random.h>
+#include "mock_device.h"
+#include "mock_owner.h"
+
+static unsigned int race_seconds = 5;
+module_param(race_seconds, uint, 0444);
+MODULE_PARM_DESC(race_seconds, "How long the suite restrack_c_race lets its threads race");
+
+#define THREADS		8
+#define DEVICES		2
+#define ROUND_MS	500
+
+/* Objects that come and go; so many QPs that the table grows a few times. */
+#define QPS		4096
+#define MRS		512
+#define PDS		64
+#define OBJECTS		(QPS + MRS + PDS)
+
+/* Objects of each device and type that are there all the time. */
+#define FIXED		16
+
+static const enum rdma_restrack_type race_types[] = {
+	RDMA_RESTRACK_QP, RDMA_RESTRACK_MR, RDMA_RESTRACK_PD,
+};
+
+#define STAYING		(FIXED * DEVICES * ARRAY_SIZE(race_types))
+
+/* The numbers of QPs that stay, out of the way of the others. */
+#define FIRST_FIXED	0x800000
+
+/* What can be done, and is to be done often. */
+enum deed {
+	DID_ADD,
+	DID_DEL,
+	DID_BEGIN_DEL,
+	DID_ABORT_DEL,
+	DID_COMMIT_DEL,
+	DID_SYNC,
+	DID_GET,
+	DID_FIND,
+	DID_WALK,
+	DID_COUNT,
+	DID_WAIT_FOR_READER,
+	DEEDS
+};
+
+/* What must not happen. */
+enum wrong {
+	NOT_WHAT_WAS_ASKED_FOR,
+	FOUND_A_DELETED_ONE,
+	DELETED_UNDER_A_READER,
+	SYNCED_UNDER_A_READER,
+	READER_AFTER_DELETE,
+	NO_SECOND_REFERENCE,
+	LAST_BUT_NOT_LAST,
+	CURSOR_STANDS_STILL,
+	WALK_MISSED_ONE,
+	LOOKUP_MISSED_ONE,
+	NOT_VALID,
+	STILL_VALID,
+	BAD_COUNT,
+	BAD_GENERATION,
+	WRONGS
+};
+
+static const char * const wrong_names[WRONGS] = {
+	[NOT_WHAT_WAS_ASKED_FOR] = "a lookup found another object",
+	[FOUND_A_DELETED_ONE] = "a reader got in after the deletion",
+	[DELETED_UNDER_A_READER] = "a deletion returned before a reader had left",
+	[SYNCED_UNDER_A_READER] = "a sync returned before a reader had left",
+	[READER_AFTER_DELETE] = "a reader was inside when a deletion returned",
+	[NO_SECOND_REFERENCE] = "a reader could not take another reference",
+	[LAST_BUT_NOT_LAST] = "a reference was the last and another was held",
+	[CURSOR_STANDS_STILL] = "a walk did not go on",
+	[WALK_MISSED_ONE] = "a walk did not visit what stays exactly once",
+	[LOOKUP_MISSED_ONE] = "a lookup did not find what stays",
+	[NOT_VALID] = "a tracked object was not valid",
+	[STILL_VALID] = "a deleted object was valid",
+	[BAD_COUNT] = "a count was out of range",
+	[BAD_GENERATION] = "a generation was zero",
+};
+
+struct race_object {
+	union {
+		struct ib_qp qp;
+		struct ib_mr mr;
+		struct ib_pd pd;
+	};
+	struct rdma_restrack_entry *res;
+	/* bit 0: it has a keeper, who owns what follows */
+	unsigned long keeper;
+	bool tracked;
+	bool dying;
+	/* what readers look at, too */
+	bool gone;
+	int version;
+	int floor;
+	atomic_t inside;
+};
+
+struct race {
+	struct ib_device *dev[DEVICES];
+	struct race_object *object;
+	unsigned long end;
+	/* tracked now, and the most that ever were */
+	atomic_t tracked;
+	int most;
+	bool stop;
+};
+
+struct racer {
+	struct race *race;
+	struct rnd_state random;
+	unsigned long done[DEEDS];
+	unsigned long wrong[WRONGS];
+};
+
+static u32 pick(struct racer *racer, u32 ceiling)
+{
+	return prandom_u32_state(&racer->random) % ceiling;
+}
+
+static struct race_object *pick_object(struct racer *racer)
+{
+	return &racer->race->object[pick(racer, OBJECTS)];
+}
+
+/* One device is crowded, and its table grows; the other is nearly empty. */
+static struct ib_device *pick_device(struct racer *racer)
+{
+	return racer->race->dev[pick(racer, 8) == 0];
+}
+
+static struct race_object *object_of(struct rdma_restrack_entry *res)
+{
+	switch (res->type) {
+	case RDMA_RESTRACK_QP:
+		return container_of(res, struct race_object, qp.res);
+	case RDMA_RESTRACK_MR:
+		return container_of(res, struct race_object, mr.res);
+	default:
+		return container_of(res, struct race_object, pd.res);
+	}
+}
+
+static void set_device(struct race_object *object, struct ib_device *dev)
+{
+	switch (object->res->type) {
+	case RDMA_RESTRACK_QP:
+		object->qp.device = dev;
+		break;
+	case RDMA_RESTRACK_MR:
+		object->mr.device = dev;
+		break;
+	default:
+		object->pd.device = dev;
+		break;
+	}
+}
+
+static bool stays(struct race *race, const struct race_object *object)
+{
+	return object - race->object >= OBJECTS;
+}
+
+/* Readers. Each of these has a reference to the entry and puts it. */
+
+static void read_and_put(struct racer *racer, struct rdma_restrack_entry *res)
+{
+	struct race_object *object = object_of(res);
+	int version;
+
+	atomic_inc(&object->inside);
+	if (READ_ONCE(object->gone))
+		racer->wrong[FOUND_A_DELETED_ONE]++;
+	version = READ_ONCE(object->version);
+	switch (pick(racer, 64)) {
+	case 0:
+		fsleep(1000);
+		break;
+	case 1 ... 8:
+		cond_resched();
+		break;
+	case 9 ... 24:
+		if (!rdma_restrack_get(res))
+			racer->wrong[NO_SECOND_REFERENCE]++;
+		else if (rdma_restrack_put(res))
+			racer->wrong[LAST_BUT_NOT_LAST]++;
+		break;
+	default:
+		break;
+	}
+	if (READ_ONCE(object->gone))
+		racer->wrong[DELETED_UNDER_A_READER]++;
+	if (READ_ONCE(object->floor) > version)
+		racer->wrong[SYNCED_UNDER_A_READER]++;
+	atomic_dec(&object->inside);
+	rdma_restrack_put(res);
+}
+
+static void find(struct racer *racer)
+{
+	struct race *race = racer->race;
+	struct race_object *object = &race->object[pick(racer, OBJECTS + STAYING)];
+	struct rdma_restrack_entry *res;
+	u32 id = READ_ONCE(object->res->id);
+	struct ib_device *dev = pick_device(racer);
+
+	if (stays(race, object))
+		dev = race->dev[(object - race->object - OBJECTS) % DEVICES];
+	res = rdma_restrack_get_byid(dev, object->res->type, id);
+	if (IS_ERR(res)) {
+		if (stays(race, object))
+			racer->wrong[LOOKUP_MISSED_ONE]++;
+		return;
+	}
+	racer->done[DID_FIND]++;
+	if (res->type != object->res->type || res->id != id)
+		racer->wrong[NOT_WHAT_WAS_ASKED_FOR]++;
+	read_and_put(racer, res);
+}
+
+/* The memory stays, so anybody may try to get a reference to anything. */
+static void get(struct racer *racer)
+{
+	struct race_object *object = pick_object(racer);
+
+	if (!rdma_restrack_get(object->res))
+		return;
+	racer->done[DID_GET]++;
+	read_and_put(racer, object->res);
+}
+
+static void walk(struct racer *racer)
+{
+	enum rdma_restrack_type type = race_types[pick(racer, ARRAY_SIZE(race_types))];
+	struct ib_device *dev = pick_device(racer);
+	struct rdma_restrack_entry *res;
+	u64 cursor = 0, before = 0;
+	int staying = 0;
+
+	while ((res = rdma_restrack_next(&dev->res, type, &cursor, true))) {
+		if (cursor <= before)
+			racer->wrong[CURSOR_STANDS_STILL]++;
+		before = cursor;
+		if (res->type != type)
+			racer->wrong[NOT_WHAT_WAS_ASKED_FOR]++;
+		staying += stays(racer->race, object_of(res));
+		read_and_put(racer, res);
+		if (READ_ONCE(racer->race->stop))
+			return;
+	}
+	racer->done[DID_WALK]++;
+	if (staying != FIXED)
+		racer->wrong[WALK_MISSED_ONE]++;
+}
+
+static void count(struct racer *racer)
+{
+	enum rdma_restrack_type type = race_types[pick(racer, ARRAY_SIZE(race_types))];
+	struct ib_device *dev = pick_device(racer);
+	int count = rdma_restrack_count_details(&dev->res, type, NULL, pick(racer, 2));
+
+	racer->done[DID_COUNT]++;
+	if (count < 0 || count > OBJECTS + STAYING)
+		racer->wrong[BAD_COUNT]++;
+	if (!rdma_restrack_generation(&dev->res, type))
+		racer->wrong[BAD_GENERATION]++;
+}
+
+/* Keepers. The object is the caller's. */
+
+static void give_owner(struct racer *racer, struct race_object *object)
+{
+	struct race_object *parent = pick_object(racer);
+
+	rdma_restrack_new(object->res, object->res->type);
+	switch (pick(racer, 4)) {
+	case 0:
+		rdma_restrack_set_name(object->res, MOCK_NAME);
+		break;
+	case 1:
+		/* the owner of an object that somebody else may be deleting */
+		if (!rdma_restrack_get(parent->res)) {
+			rdma_restrack_set_name(object->res, MOCK_NAME);
+			break;
+		}
+		if (READ_ONCE(parent->tracked) && READ_ONCE(parent->res->valid))
+			rdma_restrack_parent_name(object->res, parent->res);
+		rdma_restrack_put(parent->res);
+		break;
+	case 2:
+		rdma_restrack_set_name(object->res, NULL);
+		break;
+	default:
+		/* add finds one */
+		object->res->kern_name = NULL;
+		break;
+	}
+}
+
+static void add(struct racer *racer, struct race_object *object)
+{
+	int now;
+
+	set_device(object, pick_device(racer));
+	WRITE_ONCE(object->gone, false);
+	/* a reader may come without a lock as soon as there is a reference */
+	smp_wmb();
+	give_owner(racer, object);
+	rdma_restrack_add(object->res);
+	if (!object->res->valid)
+		racer->wrong[NOT_VALID]++;
+	WRITE_ONCE(object->tracked, true);
+	racer->done[DID_ADD]++;
+	now = atomic_inc_return(&racer->race->tracked);
+	if (now > READ_ONCE(racer->race->most))
+		WRITE_ONCE(racer->race->most, now);
+}
+
+/* After this no reader may be inside, and none may come. */
+static void is_gone(struct racer *racer, struct race_object *object)
+{
+	if (atomic_read(&object->inside))
+		racer->wrong[READER_AFTER_DELETE]++;
+	WRITE_ONCE(object->gone, true);
+}
+
+static void is_untracked(struct racer *racer, struct race_object *object)
+{
+	if (object->res->valid || object->res->task)
+		racer->wrong[STILL_VALID]++;
+	object->tracked = false;
+	object->dying = false;
+	atomic_dec(&racer->race->tracked);
+}
+
+static void del(struct racer *racer, struct race_object *object)
+{
+	WRITE_ONCE(object->tracked, false);
+	if (atomic_read(&object->inside))
+		racer->done[DID_WAIT_FOR_READER]++;
+	rdma_restrack_del(object->res);
+	is_gone(racer, object);
+	is_untracked(racer, object);
+	racer->done[DID_DEL]++;
+}
+
+static void begin_del(struct racer *racer, struct race_object *object)
+{
+	WRITE_ONCE(object->tracked, false);
+	rdma_restrack_begin_del(object->res);
+	is_gone(racer, object);
+	if (!object->res->valid)
+		racer->wrong[NOT_VALID]++;
+	object->dying = true;
+	racer->done[DID_BEGIN_DEL]++;
+}
+
+static void end_del(struct racer *racer, struct race_object *object)
+{
+	if (pick(racer, 2)) {
+		rdma_restrack_commit_del(object->res);
+		is_untracked(racer, object);
+		racer->done[DID_COMMIT_DEL]++;
+		return;
+	}
+	WRITE_ONCE(object->gone, false);
+	/* as in add() */
+	smp_wmb();
+	rdma_restrack_abort_del(object->res);
+	object->dying = false;
+	WRITE_ONCE(object->tracked, true);
+	racer->done[DID_ABORT_DEL]++;
+}
+
+static void sync(struct racer *racer, struct race_object *object)
+{
+	WRITE_ONCE(object->version, object->version + 1);
+	rdma_restrack_sync(object->res);
+	WRITE_ONCE(object->floor, object->version);
+	racer->done[DID_SYNC]++;
+}
+
+static void keep(struct racer *racer, struct race_object *object)
+{
+	/* tables get full first, and empty then */
+	bool fills = time_before(jiffies, racer->race->end - msecs_to_jiffies(ROUND_MS / 3));
+
+	if (object->dying) {
+		end_del(racer, object);
+	} else if (!object->tracked) {
+		if (fills || !pick(racer, 8))
+			add(racer, object);
+	} else if (!fills || !pick(racer, 4)) {
+		switch (pick(racer, 4)) {
+		case 0:
+			begin_del(racer, object);
+			break;
+		case 1:
+			sync(racer, object);
+			break;
+		default:
+			del(racer, object);
+			break;
+		}
+	}
+}
+
+static void run(void *data)
+{
+	struct racer *racer = data;
+	struct race_object *object;
+
+	while (time_before(jiffies, racer->race->end) && !READ_ONCE(racer->race->stop)) {
+		switch (pick(racer, 1024)) {
+		case 0 ... 3:
+			walk(racer);
+			break;
+		case 4 ... 99:
+			count(racer);
+			break;
+		case 100 ... 249:
+			find(racer);
+			break;
+		case 250 ... 349:
+			get(racer);
+			break;
+		default:
+			object = pick_object(racer);
+			if (test_and_set_bit_lock(0, &object->keeper))
+				break;
+			keep(racer, object);
+			clear_bit_unlock(0, &object->keeper);
+			break;
+		}
+		cond_resched();
+	}
+	WRITE_ONCE(racer->race->stop, true);
+}
+
+static void make_object(struct race_object *object, int index)
+{
+	if (index < QPS) {
+		/* two of them have the same number; some are the driver's own */
+		object->qp.qp_num = index / 2;
+		object->qp.qp_type = index % 16 ? IB_QPT_RC : IB_QPT_DRIVER;
+		object->res = &object->qp.res;
+		object->res->type = RDMA_RESTRACK_QP;
+	} else if (index < QPS + MRS) {
+		object->res = &object->mr.res;
+		object->res->type = RDMA_RESTRACK_MR;
+	} else {
+		object->res = &object->pd.res;
+		object->res->type = RDMA_RESTRACK_PD;
+	}
+	object->gone = true;
+}
+
+static void make_staying(struct race *race, int index)
+{
+	struct race_object *object = &race->object[OBJECTS + index];
+
+	/* neighbours are of different devices, find() knows */
+	switch (index / DEVICES % ARRAY_SIZE(race_types)) {
+	case 0:
+		object->qp.qp_num = FIRST_FIXED + index;
+		object->qp.qp_type = IB_QPT_UD;
+		object->res = &object->qp.res;
+		break;
+	case 1:
+		object->res = &object->mr.res;
+		break;
+	default:
+		object->res = &object->pd.res;
+		break;
+	}
+	object->res->type = race_types[index / DEVICES % ARRAY_SIZE(race_types)];
+	set_device(object, race->dev[index % DEVICES]);
+}
+
+static void add_staying(struct race *race)
+{
+	int i;
+
+	for (i = OBJECTS; i < OBJECTS + STAYING; i++) {
+		race->object[i].gone = false;
+		rdma_restrack_new(race->object[i].res, race->object[i].res->type);
+		rdma_restrack_set_name(race->object[i].res, MOCK_NAME);
+		rdma_restrack_add(race->object[i].res);
+	}
+}
+
+static void free_objects(void *data)
+{
+	kvfree(data);
+}
+
+static struct race *new_race(struct kunit *test)
+{
+	struct race *race = kunit_kzalloc(test, sizeof(*race), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, race);
+	race->object = kvcalloc(OBJECTS + STAYING, sizeof(*race->object), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, race->object);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_objects, race->object));
+	for (i = 0; i < DEVICES; i++)
+		race->dev[i] = mock_device(test);
+	for (i = 0; i < OBJECTS; i++)
+		make_object(&race->object[i], i);
+	for (i = 0; i < STAYING; i++)
+		make_staying(race, i);
+	return race;
+}
+
+/* The threads have stopped: the table holds what it has to, and nobody else. */
+static void end_round(struct kunit *test, struct race *race)
+{
+	int expected[DEVICES][RDMA_RESTRACK_MAX] = {};
+	int i, j, references = 0, invalid = 0, lost = 0;
+
+	for (i = 0; i < OBJECTS + STAYING; i++) {
+		struct race_object *object = &race->object[i];
+		bool alive = object->tracked || i >= OBJECTS;
+
+		references += kref_read(&object->res->kref) != alive;
+		invalid += object->res->valid != (alive || object->dying);
+		if (alive && object->res->root)
+			expected[object->res->root == &race->dev[1]->res][object->res->type]++;
+		else
+			lost += alive;
+	}
+	KUNIT_EXPECT_EQ(test, references, 0);
+	KUNIT_EXPECT_EQ(test, invalid, 0);
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	for (i = 0; i < DEVICES; i++) {
+		for (j = 0; j < ARRAY_SIZE(race_types); j++) {
+			enum rdma_restrack_type type = race_types[j];
+
+			KUNIT_EXPECT_EQ(test, expected[i][type],
+					rdma_restrack_count_details(&race->dev[i]->res, type,
+								    NULL, true));
+			KUNIT_EXPECT_EQ(test, expected[i][type],
+					mock_walk_length(race->dev[i], type));
+		}
+	}
+	for (i = 0; i < OBJECTS + STAYING; i++) {
+		struct race_object *object = &race->object[i];
+
+		rdma_restrack_del(object->res);
+		object->gone = true;
+		object->tracked = false;
+		object->dying = false;
+	}
+	for (i = 0; i < DEVICES; i++) {
+		for (j = 0; j < ARRAY_SIZE(race_types); j++)
+			KUNIT_EXPECT_EQ(test, 0,
+					rdma_restrack_count_details(&race->dev[i]->res,
+								    race_types[j], NULL, true));
+		/* silent, for nothing is left; and the next round starts with small tables */
+		rdma_restrack_clean(&race->dev[i]->res);
+		memset(&race->dev[i]->res, 0, sizeof(race->dev[i]->res));
+		rdma_restrack_init(&race->dev[i]->res);
+	}
+	atomic_set(&race->tracked, 0);
+}
+
+static void all_at_once(struct kunit *test)
+{
+	struct race *race = new_race(test);
+	unsigned long end = jiffies + race_seconds * HZ;
+	struct mock_owner *owner[THREADS];
+	struct racer *racer[THREADS];
+	struct mock_call *call[THREADS];
+	unsigned long done[DEEDS] = {}, all = 0;
+	int i, j, rounds = 0;
+
+	for (i = 0; i < THREADS; i++) {
+		owner[i] = mock_owner(test);
+		racer[i] = kunit_kzalloc(test, sizeof(*racer[i]), GFP_KERNEL);
+		KUNIT_ASSERT_NOT_NULL(test, racer[i]);
+		racer[i]->race = race;
+		prandom_seed_state(&racer[i]->random, get_random_u64());
+	}
+	do {
+		add_staying(race);
+		race->end = jiffies + msecs_to_jiffies(ROUND_MS);
+		race->stop = false;
+		for (i = 0; i < THREADS; i++)
+			call[i] = mock_start(test, owner[i], run, racer[i]);
+		for (i = 0; i < THREADS; i++)
+			mock_finish(test, call[i]);
+		end_round(test, race);
+		rounds++;
+	} while (time_before(jiffies, end) && test->status == KUNIT_SUCCESS);
+
+	for (i = 0; i < THREADS; i++) {
+		for (j = 0; j < DEEDS; j++) {
+			done[j] += racer[i]->done[j];
+			all += racer[i]->done[j];
+		}
+		for (j = 0; j < WRONGS; j++)
+			if (racer[i]->wrong[j])
+				KUNIT_FAIL(test, "thread %d: %s (%lu times)", i, wrong_names[j],
+					   racer[i]->wrong[j]);
+		MOCK_EXPECT_HELD(test, owner[i], 0);
+	}
+	for (j = 0; j < DEEDS; j++)
+		KUNIT_EXPECT_GT_MSG(test, done[j], 0, "deed %d was never done", j);
+	/* or no table grew */
+	KUNIT_EXPECT_GT(test, race->most, QPS / 2);
+	kunit_info(test, "%d rounds, %lu deeds, %d tracked at once", rounds, all, race->most);
+}
+
+static struct kunit_case race_cases[] = {
+	KUNIT_CASE_SLOW(all_at_once),
+	{}
+};
+
+static struct kunit_suite race_suite = {
+	.name = "restrack_c_race",
+	.test_cases = race_cases,
+};
+kunit_test_suite(race_suite);
