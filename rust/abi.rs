@@ -241,7 +241,9 @@ export! {
         parent: *const bindings::rdma_restrack_entry,
     ) {
         // SAFETY: What C promises.
-        let (dst, parent) = unsafe { (entry(dst, FUNCTION), entry(parent, FUNCTION)) };
+        let dst = unsafe { entry(dst, FUNCTION) };
+        // SAFETY: What C promises.
+        let parent = unsafe { entry(parent, FUNCTION) };
         if let (Some(dst), Some(parent)) = (dst, parent) {
             dst.inherit(parent);
         }

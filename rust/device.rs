@@ -37,8 +37,10 @@ impl Device {
     /// The table of the device's objects.
     #[inline]
     pub(crate) fn root(&self) -> &Root {
-        // SAFETY: The field of a live object, which `ib_core` initialises when it allocates one.
-        unsafe { &*(&raw const (*self.0.get()).res).cast::<Root>() }
+        // SAFETY: The field of a live object.
+        let root = unsafe { &raw const (*self.0.get()).res };
+        // SAFETY: `ib_core` initialises it when it allocates the device.
+        unsafe { &*root.cast::<Root>() }
     }
 }
 
@@ -167,6 +169,7 @@ impl<'a> Object<'a> {
             return None;
         }
         // SAFETY: By the type invariant.
+        #[expect(clippy::multiple_unsafe_ops_per_block, reason = "inside of the macro")]
         let qp = unsafe { container_of!(self.raw(), bindings::ib_qp, res) };
         // SAFETY: By the type invariant; `Opaque` is transparent.
         Some(QueuePair(unsafe { &*qp.cast::<Opaque<bindings::ib_qp>>() }))
@@ -179,6 +182,7 @@ impl<'a> Object<'a> {
             return None;
         }
         // SAFETY: By the type invariant.
+        #[expect(clippy::multiple_unsafe_ops_per_block, reason = "inside of the macro")]
         let counter = unsafe { container_of!(self.raw(), bindings::rdma_counter, res) };
         // SAFETY: The field of a live object.
         Some(unsafe { (*counter).id })

@@ -92,8 +92,9 @@ pub(crate) struct Entry {
 /// The time, in jiffies.
 #[inline]
 pub(crate) fn now() -> Jiffies {
+    let jiffies = &raw const bindings::jiffies;
     // SAFETY: A counter that is always there, and may change at any time.
-    unsafe { (&raw const bindings::jiffies).read_volatile() }
+    unsafe { jiffies.read_volatile() }
 }
 
 /// log2 of the jiffies in a unit of age: 32 bits of them last for years.

@@ -41,8 +41,10 @@ pub(crate) struct Owner {
 /// The current process: the task whose PID stays valid as long as one of its threads is alive.
 #[inline]
 pub(crate) fn current_process() -> ARef<Task> {
-    // SAFETY: The current task has a group leader, and is alive.
-    let task = unsafe { NonNull::new_unchecked(bindings::restrack_helper_get_current_process()) };
+    // SAFETY: There is a current task.
+    let task = unsafe { bindings::restrack_helper_get_current_process() };
+    // SAFETY: It has a group leader.
+    let task = unsafe { NonNull::new_unchecked(task) };
     // SAFETY: The reference that was just taken is the new one's.
     unsafe { ARef::from_raw(task.cast()) }
 }

@@ -19,7 +19,12 @@
 //! | `fixture`, `model` | what the KUnit suites, which stand beside the code they test, share; the one that does things at random |
 //! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
 
-#![warn(clippy::undocumented_unsafe_blocks, missing_docs, unreachable_pub)]
+#![warn(
+    clippy::multiple_unsafe_ops_per_block,
+    clippy::undocumented_unsafe_blocks,
+    missing_docs,
+    unreachable_pub
+)]
 #![deny(unsafe_op_in_unsafe_fn)]
 
 use kernel::prelude::*;

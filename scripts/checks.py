@@ -4,15 +4,20 @@
 The tools are those of the build root and of the kernel's own source tree.
 """
 
+import re
 import shutil
 import subprocess
 
 import modules
+import unsafe_blocks
 from buildroot import CHECKOUT
 from modules import LOGS
 from progress import Failed, Step, say
 
 HEADER = CHECKOUT / "include/rdma/restrack.h"
+
+# Functions that a panic in Rust ends in.
+_PANIC = re.compile(r"panic|unwrap_failed|expect_failed|rust_helper_BUG|slice_\w+_fail")
 
 
 def files():
@@ -67,6 +72,26 @@ def clippy(step, kernel):
     step.run(modules.make_command(kernel, CHECKOUT, out, "CLIPPY=1", "W=e"))
 
 
+def unsafe(step, _kernel):
+    """every unsafe block says why it is sound, and there are few where the logic is"""
+    unsafe_blocks.check(step, CHECKOUT / "rust")
+
+
+def panics(step, kernel):
+    """nothing in the module can panic"""
+    # Debian's kernel checks sums, indices and slices at run time. A check that the compiler
+    # could not show to be idle refers to the function that it fails with.
+    module = modules.build_restrack(kernel, modules.folder(kernel.variant) / "module")
+    listed = subprocess.run(_inside(kernel, "nm", "--undefined-only", module),
+                            capture_output=True, text=True, check=True).stdout
+    step.note(listed)
+    names = [line.split()[-1] for line in listed.splitlines() if line]
+    if "up_write" not in names:
+        step.fail("nm does not list what the module needs")
+    if paths := [name for name in names if _PANIC.search(name)]:
+        step.fail(f"it refers to {', '.join(paths)}")
+
+
 def checkpatch(step, kernel):
     """the C follows the kernel's style"""
     step.run(_inside(kernel, "perl", kernel.source / "scripts/checkpatch.pl",
@@ -98,7 +123,7 @@ def shell(step, kernel):
                      "--shell=bash", *shell_scripts()))
 
 
-CHECKS = (spdx, rustfmt, clippy, checkpatch, kernel_doc, python, shell)
+CHECKS = (spdx, rustfmt, clippy, unsafe, panics, checkpatch, kernel_doc, python, shell)
 
 
 def _inside(kernel, *command):

@@ -70,10 +70,12 @@ def patch_sources(kernel, *words):
 
 
 def build_restrack(kernel, out, extra=()):
+    """Builds rdma_restrack.ko in that folder and returns its path."""
     with Step(f"rdma_restrack.ko for {kernel.variant.name}",
               LOGS / f"{kernel.variant.name}-module.log") as step:
         out.mkdir(parents=True, exist_ok=True)
         step.run(make_command(kernel, CHECKOUT, out, *extra))
+    return out / "rdma_restrack.ko"
 
 
 def build_drivers(kernel):

@@ -103,7 +103,7 @@ def shell():
 
 
 def check():
-    """style and lint: rustfmt, clippy, checkpatch, kernel-doc, SPDX lines, Python"""
+    """style and lint: rustfmt, clippy, unsafe code, panics, checkpatch, kernel-doc, SPDX, Python, shell"""
     return checks.run_all(_kernel("stock"))
 
 

@@ -1,0 +1,62 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The unsafe blocks and implementations of the module: how many, and that each says why.
+
+clippy looks only at what one configuration compiles; this looks at every line.
+"""
+
+import re
+
+from progress import say
+
+# The logic: how much it may have at most. Unsafe code belongs to the edges (the
+# C interface, the primitives), not here. Who needs more gives the reason in the
+# change that raises a number; who needs less lowers it.
+AT_MOST = {"root.rs": 9, "entry.rs": 10, "owner.rs": 7}
+
+# Where an unsafe block or implementation begins, in a line without its comment.
+_BEGIN = re.compile(r"\bunsafe\s*(\{|impl\b)")
+# A line after which a new statement begins.
+_STATEMENT_END = re.compile(r"(^|[;{}]|=>.*,)$")
+
+
+def count(text):
+    """The number of unsafe blocks, and the numbers of the lines whose block has no SAFETY comment."""
+    lines = text.splitlines()
+    code = [re.sub(r"//.*", "", line).strip() for line in lines]
+    blocks, without = 0, []
+    for number, line in enumerate(code):
+        here = len(_BEGIN.findall(line))
+        blocks += here
+        if here and not _is_explained(lines, code, number):
+            without.append(number + 1)
+    return blocks, without
+
+
+def _is_explained(lines, code, number):
+    """Is there a SAFETY comment above the statement that this line belongs to?"""
+    above = number - 1
+    while above >= 0:
+        comment = lines[above].strip()
+        if comment.startswith("//"):
+            if "SAFETY:" in comment:
+                return True
+        elif _STATEMENT_END.search(code[above]) and not code[above].startswith("#["):
+            return False
+        above -= 1
+    return False
+
+
+def check(step, folder):
+    """Says how many there are; fails if one has no reason, or a file more than it may."""
+    found, wrong = {}, []
+    for path in sorted(folder.rglob("*.rs")):
+        name = str(path.relative_to(folder))
+        found[name], without = count(path.read_text())
+        wrong += [f"rust/{name}:{line} has no SAFETY comment" for line in without]
+    for name, limit in AT_MOST.items():
+        if found.get(name, 0) > limit:
+            wrong.append(f"rust/{name} has {found[name]} unsafe blocks instead of at most {limit}")
+    say("  " + ", ".join(f"{name} {blocks}" for name, blocks in found.items() if blocks)
+        + f"; {sum(found.values())} in all")
+    if wrong:
+        step.fail("; ".join(wrong), "see scripts/unsafe_blocks.py")
