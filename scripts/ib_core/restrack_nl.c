@@ -88,8 +88,11 @@ int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
 
 		if (ret == -EMSGSIZE && !empty)
 			break;
-		if (ret && ret != -EAGAIN)
-			return ret;
+		if (ret && ret != -EAGAIN) {
+			/* The message with this error is not an interrupted one */
+			found = ret;
+			break;
+		}
 		if (!ret)
 			empty = false;
 		ctx->cursor = cursor;
