@@ -101,6 +101,10 @@ def _board(accelerator, machine):
                     "-cpu", "max,la57=off", "-smp", str(machine.cpus)]
 
 
+_RUNNING = set()                # processes of guests that nobody types into
+_STOPPED = threading.Event()    # no more of them
+
+
 def log_of(kernel, name):
     """Where everything that a boot prints is kept."""
     return CHECKOUT / "build/logs" / f"{kernel.variant.name}-{name}.log"
@@ -194,6 +198,8 @@ def _run(command, output, limit, show, interactive):
                 subprocess.run(["stty", saved], check=False)
         return False
     late = threading.Event()
+    if _STOPPED.is_set():
+        return False
     with output.open("wb") as file, \
             subprocess.Popen(command, stdin=subprocess.DEVNULL,
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -205,6 +211,7 @@ def _run(command, output, limit, show, interactive):
 
         timer = threading.Timer(limit, stop)
         timer.start()
+        _RUNNING.add(process)
         try:
             for line in process.stdout:
                 file.write(line)
@@ -217,7 +224,15 @@ def _run(command, output, limit, show, interactive):
             raise
         finally:
             timer.cancel()
+            _RUNNING.discard(process)
     return late.is_set()
+
+
+def stop_all():
+    """Ends the guests that other threads run, for good."""
+    _STOPPED.set()
+    for process in list(_RUNNING):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _complaint(code, late, limit, messages, output):

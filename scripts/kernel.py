@@ -14,7 +14,7 @@ from pathlib import Path
 import buildroot
 import cache
 import debian
-from progress import Failed, Step
+from progress import Failed, Step, say
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -89,6 +89,9 @@ class Kernel:
 
 def get(variant, logs):
     """The kernel of that variant, made if it is not in the cache."""
+    if variant.series not in KNOWN_SERIES:
+        say(f"warning: nothing was ever tried on series {variant.series} "
+            f"(known to work: {', '.join(KNOWN_SERIES)})")
     root = buildroot.get("llvm" if variant.llvm else "gcc", logs)
     package = _package(variant.series, root, logs)
     if variant.kernel == "stock":

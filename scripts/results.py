@@ -32,7 +32,7 @@ class GuestTest:
 class Failure:
     name: str
     why: str
-    log: Path
+    log: Path       # or None
 
 
 class Total:
@@ -47,11 +47,14 @@ class Total:
         self.skipped += skipped
         self.failures += failures
 
+    def add_total(self, other):
+        self.add(other.passed, other.skipped, other.failures)
+
     def conclude(self):
         """Prints the failures and the closing line; the exit code."""
         for failure in self.failures:
-            print(f"FAILED {failure.name}: {failure.why} "
-                  f"(log: {_short(failure.log)})")
+            print(f"FAILED {failure.name}: {failure.why}"
+                  + (f" (log: {_short(failure.log)})" if failure.log else ""))
         print(f"{self.passed} passed, {len(self.failures)} failed, "
               f"{self.skipped} skipped", flush=True)
         return 0 if self.passed and not self.failures else 1
@@ -108,7 +111,7 @@ def kunit(kernel, verdict, modules):
         for document in mine:
             total.add(*read(kernel, document.read_text(errors="replace"),
                             variant, document))
-        say(f"  {module}: {len(mine)} suites, {total.passed - before} passed, "
+        say(f"  {variant}: {module}: {len(mine)} suites, {total.passed - before} passed, "
             f"{len(total.failures) - bad} failed")
     if verdict.why:
         total.add(0, 0, [Failure(f"{variant}: KUnit", verdict.why, verdict.log)])
@@ -150,7 +153,7 @@ def guest(kernel, verdict, tests):
         if code and not failures:
             failures.append(Failure(name, f"ended with code {code}", log))
         total.add(passed, skipped, failures)
-        say(f"  {test.name}: {passed} passed, {len(failures)} failed"
+        say(f"  {name}: {passed} passed, {len(failures)} failed"
             + (f", {skipped} skipped" if skipped else ""))
     if verdict.why and not total.failures:
         total.add(0, 0, [Failure(f"{variant}: guest", verdict.why, verdict.log)])

@@ -17,6 +17,7 @@ import kernel
 import modules
 import protocol
 import results
+import suites
 from buildroot import CHECKOUT
 from modules import BUILD, LOGS
 from progress import Failed, Step, say
@@ -56,32 +57,24 @@ def run():
 def test():
     """all KUnit suites and guest tests, on our debug kernel and on Debian's own"""
     # With KERNEL=, that kernel takes the place of the debug kernel.
-    debug = _kernel(os.environ.get("KERNEL") or "debug")
-    stock = _kernel("stock")
-    made = {debug: modules.build(debug), stock: modules.build(stock)}
-    total = results.Total()
-    total.add(*_kunit(debug, made[debug], race=30))
-    total.add(*_guest_tests(debug, made[debug]))
-    if debug is not stock:
-        total.add(*_guest_tests(stock, made[stock]))
-    return total.conclude()
+    return suites.test(list(dict.fromkeys(
+        (_kernel(os.environ.get("KERNEL") or "debug"), _kernel("stock")))))
 
 
 def kunit():
     """KUnit suites only, on the debug kernel: the quick answer after an edit"""
-    debug = _kernel(os.environ.get("KERNEL") or "debug")
-    total = results.Total()
-    total.add(*_kunit(debug, modules.build(debug)))
-    return total.conclude()
+    return _kunit()
 
 
 def soak():
     """what makes the suites long: 10 million random steps, 10 minutes of races (half an hour)"""
-    debug = _kernel(os.environ.get("KERNEL") or "debug")
-    made = modules.build(debug)
-    total = results.Total()
-    total.add(*_kunit(debug, made, race=600, steps=10_000_000, limit=2400))
-    return total.conclude()
+    return _kunit(race=600, steps=10_000_000, limit=2400)
+
+
+def matrix():
+    """'test' on each kernel that is known to work: both series, gcc and clang (an hour)"""
+    host.prepare(LOGS / "host.log")
+    return suites.matrix(lambda variant: kernel.get(variant, LOGS))
 
 
 def compare():
@@ -152,8 +145,8 @@ def help():
 
 
 TARGETS = {f.__name__.replace("_", "-"): f for f in (
-    all, run, test, kunit, soak, compare, shell, check, drivers, bench, model, rust_analyzer,
-    clean, help)}
+    all, run, test, kunit, soak, matrix, compare, shell, check, drivers, bench, model,
+    rust_analyzer, clean, help)}
 
 
 def build_for_kdir(tree):
@@ -188,28 +181,11 @@ def _kernel(name=None):
     return kernel.get(variant, LOGS)
 
 
-def _kunit(asked, made, race=5, steps=200_000, limit=300):
-    """All suites; for so many seconds of races and random steps."""
-    words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
-    say(f"KUnit on {asked.variant.name} ...")
-    # Who loads a module waits for its suites, which is not to be taken for a hang.
-    longest = max(race, steps // 10_000)
-    cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
-               f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 30}")
-    verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=limit,
-                         machine=guest.Machine(cpus=4, cmdline=cmdline))
-    return results.kunit(asked, verdict, made.kunit)
-
-
-def _guest_tests(asked, made):
-    tests = results.guest_tests()
-    if not tests:
-        raise Failed("guest tests", f"there are none in {results.TESTS}")
-    say(f"guest tests on {asked.variant.name} ...")
-    limit = 60 + sum(test.limit for test in tests)
-    verdict = guest.boot(asked, made.folder, "guest",
-                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit)
-    return results.guest(asked, verdict, tests)
+def _kunit(**lengths):
+    asked = _kernel(os.environ.get("KERNEL") or "debug")
+    total = results.Total()
+    total.add(*suites.kunit(asked, modules.build(asked), **lengths))
+    return total.conclude()
 
 
 def _conclude(what, verdict):
