@@ -309,14 +309,22 @@ export! {
 
     /// Takes a reference.
     fn rdma_restrack_get(res: *mut bindings::rdma_restrack_entry) -> c_int {
-        // SAFETY: What C promises.
-        unsafe { entry(res, FUNCTION) }.is_some_and(Entry::get).into()
+        // SAFETY: What C promises; the layouts are the same.
+        match unsafe { res.cast::<Entry>().as_ref() } {
+            Some(entry) if entry.try_get() => 1,
+            // SAFETY: What C promises.
+            _ => unsafe { get(res) },
+        }
     }
 
     /// Drops a reference.
     fn rdma_restrack_put(res: *mut bindings::rdma_restrack_entry) -> c_int {
-        // SAFETY: What C promises.
-        unsafe { entry(res, FUNCTION) }.is_some_and(Entry::put).into()
+        // SAFETY: What C promises; the layouts are the same.
+        match unsafe { res.cast::<Entry>().as_ref() } {
+            Some(entry) if entry.try_put() => 0,
+            // SAFETY: What C promises.
+            _ => unsafe { put(res) },
+        }
     }
 
     /// Finds an object by its number.
@@ -326,17 +334,55 @@ export! {
         id: bindings::u32_,
     ) -> *mut bindings::rdma_restrack_entry {
         // SAFETY: What C promises.
-        let device = unsafe { Device::from_raw(dev) };
-        let Some(device) = device else {
-            Misuse::Null.warn(FUNCTION, type_, id);
-            return EINVAL.to_ptr();
+        let (device, kind) = (unsafe { Device::from_raw(dev) }, Kind::from_raw(type_));
+        let (Some(device), Some(kind)) = (device, kind) else {
+            return bad_lookup(dev, type_, id);
         };
-        let Some(kind) = kind(type_, FUNCTION) else {
-            return EINVAL.to_ptr();
-        };
-        match device.root().get(kind, id) {
+        device.root().get_with(kind, id, |found| match found {
             Some(entry) => into_raw(entry),
             None => ENOENT.to_ptr(),
-        }
+        })
     }
+}
+
+/// What a lookup gets for a device or a type that is none.
+#[cold]
+extern "C" fn bad_lookup(
+    dev: *mut bindings::ib_device,
+    type_: bindings::rdma_restrack_type,
+    id: bindings::u32_,
+) -> *mut bindings::rdma_restrack_entry {
+    let what = match dev.is_null() {
+        true => Misuse::Null,
+        false => Misuse::Type,
+    };
+    what.warn(c"rdma_restrack_get_byid", type_, id);
+    EINVAL.to_ptr()
+}
+
+// What the functions above do where it is more than usual. They are called with the arguments as
+// they are, and last, so that those need no stack frame.
+
+/// The body of `rdma_restrack_get()`.
+///
+/// # Safety
+///
+/// What C promises; see the top of this file.
+#[cold]
+unsafe extern "C" fn get(res: *mut bindings::rdma_restrack_entry) -> c_int {
+    // SAFETY: By the requirement of this function.
+    let entry = unsafe { entry(res, c"rdma_restrack_get") };
+    entry.is_some_and(Entry::get).into()
+}
+
+/// The body of `rdma_restrack_put()`.
+///
+/// # Safety
+///
+/// What C promises; see the top of this file.
+#[cold]
+unsafe extern "C" fn put(res: *mut bindings::rdma_restrack_entry) -> c_int {
+    // SAFETY: By the requirement of this function.
+    let entry = unsafe { entry(res, c"rdma_restrack_put") };
+    entry.is_some_and(Entry::put).into()
 }

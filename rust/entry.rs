@@ -353,6 +353,20 @@ impl Entry {
         self.kref.get_unless_zero()
     }
 
+    /// Takes a reference if that is nothing special; see [`Kref::try_get`].
+    #[inline]
+    #[must_use = "the reference may not have been taken"]
+    pub(crate) fn try_get(&self) -> bool {
+        self.kref.try_get()
+    }
+
+    /// Drops a reference if that is nothing special; see [`Kref::try_put`].
+    #[inline]
+    #[must_use = "the reference may not have been dropped"]
+    pub(crate) fn try_put(&self) -> bool {
+        self.kref.try_put()
+    }
+
     /// Takes a reference for a lookup, one that drops itself; none if the object is going away.
     #[inline]
     pub(crate) fn find(&self) -> Option<ARef<Entry>> {
@@ -421,23 +435,32 @@ impl Entry {
     }
 
     /// Gives the object to the kernel.
-    #[inline]
+    #[inline(never)]
     pub(crate) fn set_kernel(&self, name: Option<KernelName>) {
-        self.owner.set_kernel(name);
         self.user.set(false);
+        self.owner.set_kernel(name);
     }
 
     /// Gives the object to a process.
     #[inline]
     pub(crate) fn set_process(&self, task: ARef<Task>) {
-        self.owner.set_process(task);
         self.user.set(true);
+        self.owner.set_process(task);
     }
 
     /// Gives the object to the current process.
     #[inline]
     pub(crate) fn set_current(&self) {
-        self.set_process(owner::current_process());
+        /// Apart from the rest, which needs less of a stack frame without it.
+        #[cold]
+        #[inline(never)]
+        fn slowly(entry: &Entry) {
+            entry.set_process(owner::current_process());
+        }
+        match owner::try_current_process() {
+            Some(process) => self.set_process(process),
+            None => slowly(self),
+        }
     }
 
     /// Gives the object to the owner of another.

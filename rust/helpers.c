@@ -5,10 +5,8 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
-#include <linux/list.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
-#include <linux/sched/task.h>
 #include <linux/uaccess.h>
 
 #include "helpers.h"
@@ -39,43 +37,6 @@ bool restrack_helper_kref_put(struct kref *kref)
 	return refcount_dec_and_test(&kref->refcount);
 }
 
-void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h)
-{
-	hlist_add_head(n, h);
-}
-
-void restrack_helper_hlist_add_behind(struct hlist_node *n,
-				      struct hlist_node *prev)
-{
-	hlist_add_behind(n, prev);
-}
-
-void restrack_helper_hlist_del_init(struct hlist_node *n)
-{
-	hlist_del_init(n);
-}
-
-/*
- * hlist_move_list() to two lists: the nodes before @end, or all if it is NULL,
- * and the rest. @after may be @from if there is a node before @end.
- */
-void restrack_helper_hlist_split(struct hlist_head *from,
-				 struct hlist_node *end,
-				 struct hlist_head *before,
-				 struct hlist_head *after)
-{
-	if (end == from->first) {
-		hlist_move_list(from, after);
-		return;
-	}
-	hlist_move_list(from, before);
-	if (end) {
-		*end->pprev = NULL;
-		after->first = end;
-		end->pprev = &after->first;
-	}
-}
-
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j)
 {
 	return jiffies_to_msecs(j);
@@ -96,12 +57,6 @@ bool restrack_helper_copy_string(char *dst, size_t size, const char *src)
 			return true;
 	}
 	return false;
-}
-
-/* One call instead of two: it is a part of every add. */
-struct task_struct *restrack_helper_get_current_process(void)
-{
-	return get_task_struct(current->group_leader);
 }
 
 const char *restrack_helper_task_comm(struct task_struct *task)

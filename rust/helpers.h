@@ -10,8 +10,6 @@
 #include <linux/types.h>
 
 struct completion;
-struct hlist_head;
-struct hlist_node;
 struct kref;
 struct rw_semaphore;
 struct task_struct;
@@ -24,18 +22,8 @@ void restrack_helper_kref_get(struct kref *kref);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
 bool restrack_helper_kref_put(struct kref *kref);
 
-void restrack_helper_hlist_add_head(struct hlist_node *n, struct hlist_head *h);
-void restrack_helper_hlist_add_behind(struct hlist_node *n,
-				      struct hlist_node *prev);
-void restrack_helper_hlist_del_init(struct hlist_node *n);
-void restrack_helper_hlist_split(struct hlist_head *from,
-				 struct hlist_node *end,
-				 struct hlist_head *before,
-				 struct hlist_head *after);
-
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
-struct task_struct *restrack_helper_get_current_process(void);
 const char *restrack_helper_task_comm(struct task_struct *task);
 
 /**

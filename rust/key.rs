@@ -60,25 +60,9 @@ impl Key {
     }
 }
 
-/// The top bits of a product, 32 at most, as a number.
-#[inline]
-pub(crate) fn top(product: u32, bits: u32) -> usize {
-    // A shift by all 32 bits, for no top bits, is one of a longer word.
-    u64::from(product).wrapping_shr(u32::BITS.wrapping_sub(bits)) as usize
-}
-
 #[kernel::prelude::kunit_tests(restrack_key)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_top_bits_are_taken() {
-        let product = 0x8765_4321;
-        assert_eq!(top(product, 0), 0);
-        assert_eq!(top(product, 4), 0x8);
-        assert_eq!(top(product, 12), 0x876);
-        assert_eq!(top(product, 32), 0x8765_4321);
-    }
 
     #[test]
     fn numbers_have_different_products() {

@@ -16,7 +16,10 @@
 
 use crate::{
     bindings,
-    device::Object,
+    device::{
+        Device,
+        Object, //
+    },
     entry::{
         Entry,
         State, //
@@ -59,18 +62,60 @@ pub(crate) unsafe fn add(entry: &Entry) {
     let Some(device) = object.device() else {
         return warn(Misuse::NoDevice);
     };
+    if entry.is_alive() && entry.owner().process().is_some() {
+        // SAFETY: By the requirement of this function.
+        unsafe { track(entry, object, device) }
+    } else {
+        // SAFETY: As above.
+        unsafe { prepare_and_track(entry, object, device) }
+    }
+}
+
+/// What [`add`] does with an entry that has no owner or has not been through [`new`].
+///
+/// # Safety
+///
+/// As for [`track`].
+// A function of its own, as are the two ways to link an entry: then `add` needs no stack frame, and
+// each of them only its own.
+#[inline(never)]
+unsafe fn prepare_and_track(entry: &Entry, object: Object<'_>, device: &Device) {
     initialise(entry);
     if entry.owner().process().is_none() {
         find_owner(entry, object);
     }
+    // SAFETY: By the requirement of this function.
+    unsafe { track(entry, object, device) }
+}
+
+/// Enters an object in the table of its device.
+///
+/// # Safety
+///
+/// The entry is that of the object, is not valid, and stays where it is until it is deleted or its
+/// root is cleaned.
+#[inline]
+unsafe fn track(entry: &Entry, object: Object<'_>, device: &Device) {
     entry.begin();
-    let root = device.root();
-    match numbering(object) {
+    let (root, kind) = (device.root(), object.kind());
+    match kind {
         // SAFETY: Not valid, so not linked; the rest by the requirement of this function.
-        Some((id, details)) => unsafe { root.add_as(object.kind(), entry, id, details) },
+        Kind::Qp | Kind::Counter => unsafe { track_numbered(entry, object, root) },
         // SAFETY: As above.
-        None => unsafe { root.add(object.kind(), entry) },
+        _ => unsafe { root.add(kind, entry) },
     }
+}
+
+/// What [`track`] does with an object that brings a number along.
+///
+/// # Safety
+///
+/// As for [`Root::add_as`].
+#[inline(never)]
+unsafe fn track_numbered(entry: &Entry, object: Object<'_>, root: &Root) {
+    let (id, details) = numbering(object).unwrap_or_default();
+    // SAFETY: By the requirement of this function.
+    unsafe { root.add_as(object.kind(), entry, id, details) };
 }
 
 /// Initialises an entry that has not been through [`new`].

@@ -2,7 +2,10 @@
 
 //! Who an object belongs to.
 
-use crate::bindings;
+use crate::{
+    bindings,
+    sync::Kref, //
+};
 use core::{
     cell::Cell,
     ptr::{
@@ -39,14 +42,22 @@ pub(crate) struct Owner {
 }
 
 /// The current process: the task whose PID stays valid as long as one of its threads is alive.
-#[inline]
 pub(crate) fn current_process() -> ARef<Task> {
-    // SAFETY: There is a current task.
-    let task = unsafe { bindings::restrack_helper_get_current_process() };
-    // SAFETY: It has a group leader.
-    let task = unsafe { NonNull::new_unchecked(task) };
+    kernel::current!().group_leader().into()
+}
+
+/// As [`current_process`], but gives up where taking the reference is something special; see
+/// [`Kref::try_get`].
+#[inline]
+pub(crate) fn try_current_process() -> Option<ARef<Task>> {
+    let current = kernel::current!();
+    let leader = current.group_leader();
+    // SAFETY: The field of a live task.
+    if !Kref::of(unsafe { &(*leader.as_ptr()).usage }).try_get() {
+        return None;
+    }
     // SAFETY: The reference that was just taken is the new one's.
-    unsafe { ARef::from_raw(task.cast()) }
+    Some(unsafe { ARef::from_raw(NonNull::from(leader)) })
 }
 
 impl Owner {
@@ -73,10 +84,10 @@ impl Owner {
     /// Gives the object to a process.
     #[inline]
     pub(crate) fn set_process(&self, task: ARef<Task>) {
-        self.release();
         self.kern_name.set(ptr::null());
         // INVARIANT: The reference of `task` is this owner's now.
-        self.task.set(ARef::into_raw(task).as_ptr().cast());
+        let before = self.task.replace(ARef::into_raw(task).as_ptr().cast());
+        Self::put(before);
     }
 
     /// Gives the object to the kernel, in the name of a module if there is one.
@@ -91,9 +102,14 @@ impl Owner {
     #[inline]
     pub(crate) fn release(&self) {
         // INVARIANT: `task` is NULL.
-        let task = self.task.replace(ptr::null_mut());
+        Self::put(self.task.replace(ptr::null_mut()));
+    }
+
+    /// Drops the reference of what was the `task` of an owner.
+    #[inline]
+    fn put(task: *mut bindings::task_struct) {
         if let Some(task) = NonNull::new(task.cast::<Task>()) {
-            // SAFETY: By the type invariant this owner held a reference, which it has just given up.
+            // SAFETY: By the type invariant the owner held a reference, which it has given up.
             drop(unsafe { ARef::from_raw(task) });
         }
     }

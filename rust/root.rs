@@ -22,11 +22,11 @@ use crate::{
         Entry,
         State, //
     },
-    hlist::Chain,
-    key::{
-        self,
-        Key, //
+    hlist::{
+        Chain,
+        Gap, //
     },
+    key::Key,
     kind::Kind,
     sync::{
         Held,
@@ -91,9 +91,12 @@ impl Root {
         // SAFETY: By the requirements of this function.
         // INVARIANT: The rest of the root is zero: empty chains, nothing counted.
         unsafe { RwSemaphore::init(rwsem) };
-        // SAFETY: By the requirements of this function, and it is initialised now.
-        let root = unsafe { &*this };
-        root.table.iter().for_each(Table::init);
+        // SAFETY: By the requirements of this function; zeroed, the rest is valid.
+        let root = unsafe { &mut *this };
+        for (table, run) in root.table.iter_mut().zip(&root.hash) {
+            // SAFETY: All of the root is new, does not move, and lives as long as itself.
+            unsafe { Table::init(table, run.as_ptr(), CHAIN_BITS) };
+        }
     }
 
     /// The root that an entry is linked in.
@@ -113,36 +116,6 @@ impl Root {
         }
     }
 
-    /// The chains of a kind.
-    #[inline]
-    fn run(&self, kind: Kind) -> &Run {
-        match self.hash.get(kind as usize) {
-            Some(run) => run,
-            None => &self.hash[0],
-        }
-    }
-
-    /// The chain for a product, and how many top bits of the product chose it.
-    #[inline]
-    fn chain<'a>(
-        &'a self,
-        kind: Kind,
-        product: u32,
-        lock: &'a impl Held,
-    ) -> (&'a Chain<Entry>, u32) {
-        if let Some(segments) = self.table(kind).segments(lock) {
-            if let Some(found) = segments.chain(product) {
-                return found;
-            }
-        }
-        let run = self.run(kind);
-        let chain = match run.get(key::top(product, CHAIN_BITS)) {
-            Some(chain) => chain,
-            None => &run[0],
-        };
-        (chain, CHAIN_BITS)
-    }
-
     /// Calls `f` with each chain of a kind, in their order from that of a key, until it returns
     /// something.
     #[inline]
@@ -153,9 +126,10 @@ impl Root {
         lock: &'a impl Held,
         mut f: impl FnMut(&'a Chain<Entry>) -> Option<T>,
     ) -> Option<T> {
+        let directory = self.table(kind).directory(lock);
         let mut product = from.product();
         loop {
-            let (chain, bits) = self.chain(kind, product, lock);
+            let (chain, bits) = directory.chain(product);
             if let Some(found) = f(chain) {
                 return Some(found);
             }
@@ -176,10 +150,24 @@ impl Root {
     ///
     /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: &Entry, id: u32, details: bool) {
-        let lock = self.room(kind);
-        let place = self.find_place(kind, id, &lock);
-        // SAFETY: By the requirement of this function, and the place was found just now.
-        unsafe { self.link(kind, entry, id, place, details, &lock) };
+        let table = self.table(kind);
+        let lock = self.room(table);
+        let mut key = Key::first_of(id);
+        let mut gap = Self::gap(table, key.product(), &lock);
+        // Behind all that have the number already.
+        while let Some(next) = gap
+            .next()
+            .filter(|next| next.key().product() == key.product())
+        {
+            key = key.max(next.key().next()).min(Key::last_of(id));
+            gap = Gap::behind(next);
+        }
+        // INVARIANT: The entry is linked in this root below.
+        entry.place(self.as_raw(), id, key, details);
+        // SAFETY: By the requirement of this function, and the gap was found under this lock.
+        // INVARIANT: Entries before it have lesser keys, those behind it greater ones.
+        unsafe { gap.fill(entry, &lock) };
+        table.linked(details, &lock);
     }
 
     /// Links an entry under the next number that no entry of its kind has.
@@ -189,72 +177,72 @@ impl Root {
     /// # Safety
     ///
     /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
+    #[inline]
     pub(crate) unsafe fn add(&self, kind: Kind, entry: &Entry) {
-        let lock = self.room(kind);
-        let mut id = self.table(kind).next_id(&lock);
-        let mut place = self.find_place(kind, id, &lock);
-        while place.is_taken(id) {
-            id = self.table(kind).next_id(&lock);
-            place = self.find_place(kind, id, &lock);
+        // SAFETY: By the requirement of this function.
+        unsafe { self.add_to(self.table(kind), entry) }
+    }
+
+    /// The body of [`Self::add`]; `table` is that of the entry's kind.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::add`].
+    #[inline(never)]
+    unsafe fn add_to(&self, table: &Table, entry: &Entry) {
+        let lock = self.room(table);
+        let mut id = table.next_id(&lock);
+        let product = Key::first_of(id).product();
+        let mut gap = Self::gap(table, product, &lock);
+        if is_taken(&gap, product) {
+            (id, gap) = Self::find_unused(table, &lock);
         }
-        // SAFETY: By the requirement of this function, and the place was found just now.
-        unsafe { self.link(kind, entry, id, place, false, &lock) };
+        // INVARIANT: The entry is linked in this root below.
+        entry.place(self.as_raw(), id, Key::first_of(id), false);
+        // SAFETY: By the requirement of this function, and the gap was found under this lock.
+        // INVARIANT: Entries before it have lesser keys, those behind it greater ones.
+        unsafe { gap.fill(entry, &lock) };
+        table.linked(false, &lock);
     }
 
     /// Takes the lock, and makes room for another entry if there are many.
     #[inline]
-    fn room(&self, kind: Kind) -> WriteGuard<'_> {
+    fn room(&self, table: &Table) -> WriteGuard<'_> {
         let mut lock = self.rwsem.write();
-        let table = self.table(kind);
         if table.is_crowded() {
-            table.grow(self.run(kind), &mut lock);
+            table.grow(&mut lock);
         }
         lock
     }
 
-    /// Finds where an entry with this number belongs: behind all that have it already.
+    /// The gap before the first entry with this product or a greater one.
     #[inline]
-    fn find_place<'a>(&'a self, kind: Kind, id: u32, lock: &'a impl Held) -> Place<'a> {
-        let key = Key::last_of(id);
-        let (chain, _) = self.chain(kind, key.product(), lock);
-        let mut previous = None;
-        for entry in chain.iter(lock) {
-            if entry.key() > key {
-                break;
-            }
-            previous = Some(entry);
+    fn gap<'a>(table: &'a Table, product: u32, lock: &'a impl Held) -> Gap<'a, Entry> {
+        let (chain, _) = table.directory(lock).chain(product);
+        let mut gap = chain.front(lock);
+        while let Some(next) = gap.next().filter(|next| next.key().product() < product) {
+            gap = Gap::behind(next);
         }
-        Place { chain, previous }
+        gap
     }
 
-    /// Links an entry where it belongs.
-    ///
-    /// # Safety
-    ///
-    /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`];
-    /// the place is what [`Self::find_place`] found for the number under the same lock.
-    #[inline]
-    unsafe fn link(
-        &self,
-        kind: Kind,
-        entry: &Entry,
-        id: u32,
-        place: Place<'_>,
-        details: bool,
-        lock: &WriteGuard<'_>,
-    ) {
-        let this = core::ptr::from_ref(self).cast_mut();
-        // INVARIANT: The entry is linked in this root below.
-        entry.place(this.cast(), id, place.key(id), details);
-        match place.previous {
-            // SAFETY: `previous` is in that chain; the rest by the requirement of this function.
-            // INVARIANT: `previous` is the last one with a lesser key.
-            Some(previous) => unsafe { place.chain.add_behind(previous, entry, lock) },
-            // SAFETY: By the requirement of this function.
-            // INVARIANT: No entry of the chain has a lesser key.
-            None => unsafe { place.chain.add_head(entry, lock) },
+    /// The next number that is not in use, and the gap where it belongs.
+    #[cold]
+    fn find_unused<'a>(table: &'a Table, lock: &'a WriteGuard<'_>) -> (u32, Gap<'a, Entry>) {
+        loop {
+            let id = table.next_id(lock);
+            let product = Key::first_of(id).product();
+            let gap = Self::gap(table, product, lock);
+            if !is_taken(&gap, product) {
+                return (id, gap);
+            }
         }
-        self.table(kind).linked(details, lock);
+    }
+
+    /// The root as an entry knows it.
+    #[inline]
+    fn as_raw(&self) -> *mut bindings::rdma_restrack_root {
+        core::ptr::from_ref(self).cast_mut().cast()
     }
 
     /// Unlinks an entry of this root.
@@ -318,28 +306,11 @@ impl Root {
     }
 }
 
-/// A place in the table for an entry.
-struct Place<'a> {
-    chain: &'a Chain<Entry>,
-    previous: Option<&'a Entry>,
-}
-
-impl Place<'_> {
-    /// Is there an entry with this number before it?
-    #[inline]
-    fn is_taken(&self, id: u32) -> bool {
-        self.key(id) != Key::first_of(id)
-    }
-
-    /// The key for a new entry with this number: it tells it from those before it.
-    #[inline]
-    fn key(&self, id: u32) -> Key {
-        let (first, last) = (Key::first_of(id), Key::last_of(id));
-        match self.previous {
-            Some(previous) => previous.key().next().max(first).min(last),
-            None => first,
-        }
-    }
+/// Has the entry behind the gap, which is that of the product, this product?
+#[inline]
+fn is_taken(gap: &Gap<'_, Entry>, product: u32) -> bool {
+    gap.next()
+        .is_some_and(|next| next.key().product() == product)
 }
 
 /// Looking at the table.
@@ -375,22 +346,47 @@ impl Root {
     }
 
     /// Finds an object by its number and takes a reference to its entry.
+    #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn get(&self, kind: Kind, id: u32) -> Option<ARef<Entry>> {
-        let (first, last) = (Key::first_of(id), Key::last_of(id));
+        self.get_with(kind, id, |found| found)
+    }
+
+    /// Finds an object by its number, takes a reference to its entry, and returns what `f` makes of
+    /// that.
+    #[inline]
+    pub(crate) fn get_with<T>(
+        &self,
+        kind: Kind,
+        id: u32,
+        f: impl FnOnce(Option<ARef<Entry>>) -> T,
+    ) -> T {
+        self.get_from(self.table(kind), id, f)
+    }
+
+    /// The body of [`Self::get_with`].
+    // A function of its own: it needs fewer registers than its caller.
+    #[inline(never)]
+    fn get_from<T>(&self, table: &Table, id: u32, f: impl FnOnce(Option<ARef<Entry>>) -> T) -> T {
+        let product = Key::first_of(id).product();
         let lock = self.rwsem.read();
-        let (chain, _) = self.chain(kind, first.product(), &lock);
-        for entry in chain.iter(&lock) {
-            if entry.key() < first {
-                continue;
+        let (chain, _) = table.directory(&lock).chain(product);
+        let mut gap = chain.front(&lock);
+        let found = loop {
+            let Some(next) = gap.next() else {
+                break None;
+            };
+            let other = next.key().product();
+            if other != product {
+                if other > product {
+                    break None;
+                }
+            } else if let Some(found) = next.find() {
+                break Some(found);
             }
-            if entry.key() > last {
-                break;
-            }
-            if let Some(entry) = entry.find() {
-                return Some(entry);
-            }
-        }
-        None
+            gap = Gap::behind(next);
+        };
+        drop(lock);
+        f(found)
     }
 
     /// Finds the first object at or behind a cursor, takes a reference to its entry, and moves the
@@ -461,7 +457,8 @@ mod tests {
     fn a_number_finds_its_object() -> Result {
         let root = fixture::root()?;
         let mut entries = KVec::new();
-        for id in 0..200u32 {
+        // So many that the chains are split several times.
+        for id in 0..5000u32 {
             let id = id.wrapping_mul(0x0101_0101);
             entries.push(TestEntry::tracked_as(&root, Kind::Mr, id)?, GFP_KERNEL)?;
         }
@@ -471,6 +468,8 @@ mod tests {
         }
         assert!(root.get(Kind::Mr, 1).is_none());
         assert!(root.get(Kind::Pd, 0).is_none());
+        drop(entries);
+        assert!(root.get(Kind::Mr, 0).is_none());
         Ok(())
     }
 

@@ -6,7 +6,10 @@ use crate::{
     bindings,
     entry::Entry,
     hlist::Chain,
-    segments::Segments,
+    segments::{
+        Directory,
+        Segments, //
+    },
     sync::{
         Guarded,
         Held,
@@ -26,10 +29,6 @@ use kernel::{
 /// `struct rdma_restrack_table`.
 ///
 /// What is [`Once`] is written with the root's lock held for writing, and read at any time.
-///
-/// # Invariants
-///
-/// All chains of the kind are those of `segments`, if there are any, else those in the root.
 #[repr(C)]
 pub(crate) struct Table {
     linked: Once<u32>,
@@ -40,7 +39,7 @@ pub(crate) struct Table {
     turns: Atomic<i32>,
     next_id: Once<u32>,
     grow_at: Once<u32>,
-    segments: Guarded<Option<KBox<Segments>>>,
+    directory: Guarded<Directory>,
 }
 
 const _: () = {
@@ -49,13 +48,23 @@ const _: () = {
     assert!(align_of::<Table>() == align_of::<C>());
     assert!(offset_of!(Table, linked) == offset_of!(C, linked));
     assert!(offset_of!(Table, next_id) == offset_of!(C, next_id));
-    assert!(offset_of!(Table, segments) == offset_of!(C, segments));
+    assert!(offset_of!(Table, directory) == offset_of!(C, directory));
 };
 
 impl Table {
-    /// Sets up a table that is zeroed.
-    pub(crate) fn init(&self) {
-        self.grow_at.store(Self::SMALL);
+    /// Sets up a table that is zeroed, with the chains of the root.
+    ///
+    /// # Safety
+    ///
+    /// The table is valid for writes, new, and does not move. The chains, `1 << chain_bits` of them,
+    /// live as long as it.
+    pub(crate) unsafe fn init(this: *mut Self, run: *const Chain<Entry>, chain_bits: u32) {
+        // SAFETY: The field of an object that is valid for writes.
+        let directory = unsafe { &raw mut (*this).directory };
+        // SAFETY: By the requirements of this function; `Guarded` is transparent.
+        unsafe { Directory::init(directory.cast(), run, chain_bits) };
+        // SAFETY: The field of a live object.
+        unsafe { &(*this).grow_at }.store(Self::SMALL);
     }
 }
 
@@ -155,10 +164,10 @@ impl Table {
     /// How many entries the chains in the root are for.
     const SMALL: u32 = 32;
 
-    /// The chains of the kind, if it has outgrown those in the root.
+    /// The chains of the kind.
     #[inline]
-    pub(crate) fn segments<'a>(&'a self, lock: &'a impl Held) -> Option<&'a Segments> {
-        self.segments.get(lock).as_deref()
+    pub(crate) fn directory<'a>(&'a self, lock: &'a impl Held) -> &'a Directory {
+        self.directory.get(lock)
     }
 
     /// Are there more entries than the chains are for?
@@ -167,22 +176,18 @@ impl Table {
         self.linked.load() >= self.grow_at.load()
     }
 
-    /// Makes more chains, if there is memory for them; `run` is what the root has.
+    /// Makes more chains, if there is memory for them.
     #[cold]
-    pub(crate) fn grow(&self, run: &[Chain<Entry>], lock: &mut WriteGuard<'_>) {
-        let grown = match self.segments.get_mut(lock).take() {
-            Some(mut segments) => {
-                let grown = segments.grow(lock);
-                // INVARIANT: They come back, with all entries in them.
-                *self.segments.get_mut(lock) = Some(segments);
-                grown
+    pub(crate) fn grow(&self, lock: &mut WriteGuard<'_>) {
+        let mut segments = self.directory.get_mut(lock).take();
+        let grown = match &mut segments {
+            Some(segments) => segments.grow(lock),
+            None => {
+                Segments::new(self.directory(lock).run(), lock).map(|first| segments = Some(first))
             }
-            None => Segments::new(run, lock).map(|segments| {
-                // INVARIANT: All entries have been moved to the segments.
-                *self.segments.get_mut(lock) = Some(segments);
-            }),
         };
-        let capacity = self.segments(lock).map_or(0, Segments::capacity);
+        let capacity = segments.as_ref().map_or(0, |segments| segments.capacity());
+        self.directory.get_mut(lock).set(segments);
         self.grow_at.store(match grown {
             Ok(()) => u32::try_from(capacity).unwrap_or(u32::MAX),
             // Do not ask again for every single entry.
@@ -192,8 +197,7 @@ impl Table {
 
     /// Gives up all chains but those in the root; nothing is linked.
     pub(crate) fn shrink(&self, lock: &mut WriteGuard<'_>) {
-        // INVARIANT: There are no entries, so all of them are in the root's chains.
-        *self.segments.get_mut(lock) = None;
+        self.directory.get_mut(lock).set(None);
         self.grow_at.store(Self::SMALL);
     }
 }

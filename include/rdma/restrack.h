@@ -102,8 +102,16 @@ struct rdma_restrack_table {
 	u32			next_id;
 	/* private: how many linked entries are too many for the chains */
 	u32			grow_at;
-	/* private: more chains than the root has room for */
-	void			*segments;
+	/* private: where the chains are */
+	struct {
+		const void	*places;
+		u32		shift;
+		struct {
+			const void	*base;
+			u32		shift;
+		} first;
+		void		*segments;
+	} directory;
 };
 
 /**

@@ -8,10 +8,7 @@ use crate::{
     bindings,
     sync::Once, //
 };
-use core::sync::atomic::{
-    AtomicI32,
-    Ordering, //
-};
+use core::sync::atomic::Ordering;
 use kernel::{
     prelude::*,
     types::Opaque, //
@@ -74,6 +71,13 @@ impl Kref {
         self.counter().load() <= 0
     }
 
+    /// The count of references in a `refcount_t` of C.
+    #[inline]
+    pub(crate) fn of(count: &kernel::bindings::refcount_t) -> &Self {
+        // SAFETY: It is the only member of a `struct kref`.
+        unsafe { &*core::ptr::from_ref(count).cast::<Self>() }
+    }
+
     /// Takes a reference where there is one already.
     #[doc(alias = "kref_get")]
     pub(crate) fn get(&self) {
@@ -81,15 +85,38 @@ impl Kref {
         unsafe { bindings::restrack_helper_kref_get(self.0.get()) };
     }
 
-    /// The counter, where it has an ordinary value: the references can be counted, and one more or
-    /// less of them is nothing special.
+    /// Takes a reference, if that is nothing special; false says that it may be.
     ///
-    /// What is special (no reference, the last one, saturation) is for the C functions.
+    /// What is special (no reference, saturation, others who take and drop some at this moment) is
+    /// for the functions of C.
     #[inline]
-    fn ordinary(&self) -> Option<(&AtomicI32, c_int)> {
+    #[must_use = "the reference may not have been taken"]
+    pub(crate) fn try_get(&self) -> bool {
         let counter = self.counter().as_atomic();
         let count = counter.load(Ordering::Relaxed);
-        (1..c_int::MAX).contains(&count).then_some((counter, count))
+        let more = count.wrapping_add(1);
+        more > 1
+            && counter
+                .compare_exchange(count, more, Ordering::Acquire, Ordering::Relaxed)
+                .is_ok()
+    }
+
+    /// Drops a reference, if that is nothing special, as for [`Self::try_get`], and it is not the
+    /// last one.
+    #[inline]
+    #[must_use = "the reference may not have been dropped"]
+    pub(crate) fn try_put(&self) -> bool {
+        let counter = self.counter().as_atomic();
+        let count = counter.load(Ordering::Relaxed);
+        count > 1
+            && counter
+                .compare_exchange(
+                    count,
+                    count.wrapping_sub(1),
+                    Ordering::Release,
+                    Ordering::Relaxed,
+                )
+                .is_ok()
     }
 
     /// Takes a reference if there is one already.
@@ -97,15 +124,13 @@ impl Kref {
     #[inline]
     #[must_use = "without a reference the object may go away"]
     pub(crate) fn get_unless_zero(&self) -> bool {
-        if let Some((counter, count)) = self.ordinary() {
-            let (acquire, relaxed) = (Ordering::Acquire, Ordering::Relaxed);
-            if counter
-                .compare_exchange(count, count.wrapping_add(1), acquire, relaxed)
-                .is_ok()
-            {
-                return true;
-            }
-        }
+        self.try_get() || self.get_unless_zero_slowly()
+    }
+
+    /// The part of [`Self::get_unless_zero`] for what is special.
+    #[cold]
+    #[inline(never)]
+    fn get_unless_zero_slowly(&self) -> bool {
         // SAFETY: `self` is a live `struct kref`.
         unsafe { bindings::restrack_helper_kref_get_unless_zero(self.0.get()) }
     }
@@ -132,17 +157,8 @@ impl Kref {
     #[inline]
     #[must_use = "the last reference obliges"]
     pub(crate) fn put(&self) -> bool {
-        if let Some((counter, count @ 2..)) = self.ordinary() {
-            let (release, relaxed) = (Ordering::Release, Ordering::Relaxed);
-            if counter
-                .compare_exchange(count, count.wrapping_sub(1), release, relaxed)
-                .is_ok()
-            {
-                return false;
-            }
-        }
         // SAFETY: `self` is a live `struct kref`.
-        unsafe { bindings::restrack_helper_kref_put(self.0.get()) }
+        !self.try_put() && unsafe { bindings::restrack_helper_kref_put(self.0.get()) }
     }
 }
 
