@@ -25,6 +25,8 @@ REFERENCES = {"pdn": "pd", "cqn": "cq", "ctxn": "ctx", "lqpn": "qp", "rqpn": "qp
 # can be compared.
 RANDOM = {"rq-psn", "sq-psn", "rkey", "lkey", "local_dma_lkey",
           "unsafe_global_rkey"}
+# A kernel user's region has the length of what it was last used for.
+LENGTH = "mrlen"
 # Ports from here on are chosen by the kernel.
 EPHEMERAL = 32768
 # QPs that have the same number on every device.
@@ -35,6 +37,9 @@ COUNTED = re.compile(r".*_(pkts|bytes|request|err|deferred|sends|recvs|downed)$"
 INDICES = {"ifindex", "netdev_index", "node_guid", "sys_image_guid"}
 
 ROUNDS = 8      # of passing on what is known to neighbours
+
+SPOILT = 2      # objects of a list that spoilt() takes
+NOBODY = 4194304    # more than any process has
 
 
 class _Node:
@@ -58,6 +63,8 @@ def _hash(value):
 
 
 def _literal(field, value):
+    if field in INDICES:
+        return "n"
     if field in RANDOM:
         return "0" if str(value) == "0" else "n"
     if field in ("src-addr", "dst-addr"):
@@ -86,10 +93,12 @@ class _Graph:
 
     def _object(self, type_, one):
         special = type_ == "qp" and one.get("type") in SPECIAL_QPS
-        words = sorted(f"{field}={_literal(field, value)}" for field, value in one.items()
-                       if field not in INDICES and
-                       (special and field == "lqpn" or
-                        field != OWN[type_] and field not in REFERENCES))
+        if LENGTH in one and "pid" not in one and "pdn" not in one:
+            one = one | {LENGTH: "n"}
+        words = sorted(
+            f"{field}={_literal(field, value) if special or field != OWN[type_] else 'n'}"
+            for field, value in one.items()
+            if field == OWN[type_] or field not in REFERENCES)
         node = _Node(type_, words)
         self.nodes.append(node)
         number = one.get(OWN[type_])
@@ -161,9 +170,9 @@ def _plain(answer):
     for one in answer:
         place = "/".join(str(one[key]) for key in ("ifname", "port") if key in one)
         for field, value in one.items():
-            if field in INDICES or field in ("ifname", "port"):
+            if field in ("ifname", "port"):
                 continue
-            if COUNTED.match(field):
+            if field in INDICES or COUNTED.match(field):
                 value = "n"
             if isinstance(value, list):
                 value = " ".join(map(str, value))
@@ -202,6 +211,7 @@ _NUMBERED = {1, 21, 22, 23, 24, 28, 42, 43, 60, 61, 62, 63, 64, 90}
 _ADDRESSES = {33, 34}       # of which the port may be chosen by the kernel
 _QPS = 19                   # numbers and ranges of numbers
 _KEYS = {48, 49}
+_LENGTH, _KERNEL_OWNER = 45, 29
 
 
 def _singles(said):
@@ -210,8 +220,10 @@ def _singles(said):
     for what, answer in said:
         if isinstance(answer, list):
             words = []
+            of_kernel = any(number == _KERNEL_OWNER for number, _ in answer)
             for number, value in answer:
-                if number in _NUMBERED or number == _QPS:
+                if number in _NUMBERED or number == _QPS \
+                        or number == _LENGTH and of_kernel:
                     value = "n"
                 elif number in _KEYS:
                     value = "n" if value else "0"
@@ -226,8 +238,10 @@ def _singles(said):
 def lines(capture):
     """All lines of one capture, as the guest has written it."""
     result = []
-    threads = capture.pop("threads", {})
+    threads = capture.get("threads", {})
     for ask, said in capture.items():
+        if ask == "threads":
+            continue
         if ask == "facts":
             result += [f"{key}: {value}" for key, value in said.items()]
         elif ask == "by number":
@@ -235,3 +249,29 @@ def lines(capture):
         else:
             result += _answers(said, ask, threads)
     return result
+
+
+def spoilt(capture):
+    """The same capture with one mistake, as a tracker could make it: pairs of what
+    is wrong and what would have been captured.
+
+    A comparison that takes one of them for the original has lost its sight.
+    """
+    said = capture.get("-d", [])
+    for place, (command, objects) in enumerate(said):
+        if not _LIST.match(command) or not isinstance(objects, list):
+            continue
+        for i, one in enumerate(objects[:SPOILT]):
+            def with_instead(*other, place=place, i=i):
+                command, objects = said[place]
+                changed = [command, objects[:i] + list(other) + objects[i + 1:]]
+                return capture | {"-d": said[:place] + [changed] + said[place + 1:]}
+
+            yield f"{command}: no {one}", with_instead()
+            yield f"{command}: twice {one}", with_instead(one, one)
+            for field in one:
+                yield f"{command}: no {field} in {one}", \
+                    with_instead({name: one[name] for name in one if name != field})
+            if "pid" in one:
+                yield f"{command}: wrong pid in {one}", \
+                    with_instead(one | {"pid": NOBODY})

@@ -110,6 +110,11 @@ def log_of(kernel, name):
     return CHECKOUT / "build/logs" / f"{kernel.variant.name}-{name}.log"
 
 
+def results_of(kernel, name):
+    """Where a guest leaves what it has to leave."""
+    return CHECKOUT / "build" / kernel.variant.name / "results" / name
+
+
 def boot(kernel, modules, name, command, limit, machine=None, show=False,
          interactive=False):
     """Boots, runs the shell command as root, and says how it went.
@@ -119,8 +124,7 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
     """
     machine = machine or Machine()
     variant = kernel.variant
-    build = CHECKOUT / "build" / variant.name
-    results = build / "results" / name
+    results = results_of(kernel, name)
     log = log_of(kernel, name)
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)

@@ -2,11 +2,15 @@
 # SPDX-License-Identifier: GPL-2.0
 """Runs the workloads in the guest: main.py FOLDER [NAME...]
 
+A name is that of a workload, or of it on one kind of device, and may have
+wildcards: pingpong_rc, memory-siw, 'rping*'.
+
 What was seen goes to FOLDER/<workload>-<kind of device>/; a workload that could
 not be brought to its end leaves a file 'wrong' there. The names of those that
 have been run are in FOLDER/workloads.
 """
 
+import fnmatch
 import os
 import signal
 import sys
@@ -21,38 +25,49 @@ def late(*_):
     raise Wrong("took longer than it may")
 
 
+def choose(patterns):
+    """The workloads that match, in their order; an error if a pattern has none."""
+    titles = {f"{name}-{kind}": (name, kind)
+              for name, (_, kinds, _) in WORKLOADS.items() for kind in kinds}
+    fits = {pattern: {title for title, (name, _) in titles.items()
+                      if fnmatch.fnmatchcase(name, pattern)
+                      or fnmatch.fnmatchcase(title, pattern)} for pattern in patterns}
+    for pattern, some in fits.items():
+        if not some:
+            sys.exit(f"no workload is called '{pattern}'; there are: {' '.join(WORKLOADS)}")
+    return {title: which for title, which in titles.items()
+            if not patterns or any(title in some for some in fits.values())}
+
+
 def main():
     signal.signal(signal.SIGALRM, late)
     begin = time.monotonic()
     out = sys.argv[1]
-    chosen = sys.argv[2:]
+    chosen = choose(sys.argv[2:])
     Scene.load_modules()
-    for name, (function, kinds, limit) in WORKLOADS.items():
-        for kind in kinds:
-            title = f"{name}-{kind}"
-            if chosen and name not in chosen and title not in chosen:
-                continue
-            folder = f"{out}/{title}"
-            os.makedirs(folder)
-            print(f"{time.monotonic() - begin:6.1f} s  {title}", flush=True)
-            with open("/dev/kmsg", "w", encoding="ascii") as log:
-                log.write(f"compare: {title}\n")
-            scene = Scene(kind, folder)
-            try:
-                signal.alarm(limit)
-                function(scene)
-                scene.close_processes()
-                scene.wait_gone()
-                scene.capture("end")
-            except Exception as error:      # one must not stop the others
-                with open(f"{folder}/wrong", "w", encoding="utf-8") as file:
-                    file.write(f"{type(error).__name__}: {error}\n")
-                    traceback.print_exc(file=file)
-            finally:
-                signal.alarm(0)
-            scene.close()
-            with open(f"{out}/workloads", "a", encoding="ascii") as file:
-                file.write(f"{title}\n")
+    for title, (name, kind) in chosen.items():
+        function, _, limit = WORKLOADS[name]
+        folder = f"{out}/{title}"
+        os.makedirs(folder)
+        print(f"{time.monotonic() - begin:6.1f} s  {title}", flush=True)
+        with open("/dev/kmsg", "w", encoding="ascii") as log:
+            log.write(f"compare: {title}\n")
+        scene = Scene(kind, folder)
+        try:
+            signal.alarm(limit)
+            function(scene)
+            scene.close_processes()
+            scene.wait_gone()
+            scene.capture("end")
+        except Exception as error:      # one must not stop the others
+            with open(f"{folder}/wrong", "w", encoding="utf-8") as file:
+                file.write(f"{type(error).__name__}: {error}\n")
+                traceback.print_exc(file=file)
+        finally:
+            signal.alarm(0)
+        scene.close()
+        with open(f"{out}/workloads", "a", encoding="ascii") as file:
+            file.write(f"{title}\n")
     print(f"{time.monotonic() - begin:6.1f} s  done", flush=True)
 
 

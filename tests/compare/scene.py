@@ -20,6 +20,7 @@ LIMIT = 120     # seconds that any command or condition may take
 
 CLONE_NEWUSER = 0x10000000
 CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
 
 MODULES = {"rxe": "rdma_rxe", "siw": "siw"}
 
@@ -42,6 +43,13 @@ def run(*command, check=True, text=None):
 def unshare(flags):
     if _libc.unshare(flags):
         raise OSError(ctypes.get_errno(), "unshare")
+
+
+def enter(path, flags):
+    """Into the namespace that a file stands for."""
+    descriptor = os.open(path, os.O_RDONLY)
+    os.setns(descriptor, flags)
+    os.close(descriptor)
 
 
 class Scene:

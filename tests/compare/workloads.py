@@ -14,7 +14,8 @@ import subprocess
 
 import capture
 import netlink
-from scene import CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Wrong, run, unshare
+from scene import CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Wrong, enter, \
+    run, unshare
 
 ADDRESS = "10.7.1.1"
 GROUP = "239.7.7.7"
@@ -89,6 +90,24 @@ def pingpong_refused(scene):
         scene.note(command[0], code=done.returncode,
                    said=(done.stdout + done.stderr).splitlines()[-1:])
     scene.capture("after")
+
+
+@workload("siw")
+def pingpong_unconnected(scene):
+    """siw connects by address only: the programs have their objects, then give up."""
+    device = scene.device()
+    server = scene.start("ibv_srq_pingpong", "-d", device)
+    scene.wait_count(16, "qp", comm="ibv_srq_pingpon")
+    scene.capture("srq-server")
+    scene.stop(server)
+    command = ["ibv_rc_pingpong", "-d", device]
+    server = scene.start(*command)
+    scene.wait_count(1, "qp", comm=command[0])
+    scene.capture("rc-server")
+    client = scene.start(*command, "localhost")
+    scene.note("rc", server=server.wait(LIMIT), client=client.wait(LIMIT))
+    scene.wait_gone()
+    scene.capture("none")
 
 
 @workload("rxe")
@@ -358,9 +377,10 @@ def two_devices(scene):
     both.listen("one")
     scene.capture_all_ways("both")
     if scene.kind == "siw":
-        # It waits for the end of those who use the device, or listen there.
+        # It waits for the end of those who use the device, and librdmacm keeps
+        # each device open that it has had an identifier on.
         users[1].kill()
-        both.destroy("one", "all")
+        both.kill()
     scene.delete_link("dev1")
     scene.capture("one")
     scene.device("dev1", subnet=2)
@@ -379,7 +399,7 @@ def two_kinds(scene):
     scene.capture_all_ways("both")
 
 
-@workload("rxe")
+@workload("rxe", "siw")
 def network_namespaces_shared(scene):
     """Shared mode: every network namespace sees every device."""
     scene.device()
@@ -416,13 +436,19 @@ def network_namespaces_exclusive(scene):
         run("rdma", "dev", "set", "dev0", "netns", "away")
     scene.capture("here-moved")
     scene.capture("there-moved", there)
+    if scene.kind == "rxe":
+        inside = scene.actor("inside", lambda: enter("/run/netns/away", CLONE_NEWNET))
+        inside.set("dev0")
+        scene.capture("here-used")
+        scene.capture("there-used", there)
+        inside.kill()
     a.kill()
     run("ip", "netns", "delete", "away")
     scene.wait(lambda: os.path.exists("/sys/class/infiniband/dev0"), "dev0 is back")
     scene.capture("back")
 
 
-@workload("rxe")
+@workload("rxe", "siw")
 def pid_namespaces(scene):
     """Who is seen from where, two PID namespaces deep."""
     scene.device()
@@ -519,14 +545,15 @@ def threads(scene):
 def many(scene):
     """More of each type than one message holds."""
     a = scene.actor("many")
-    a.context("ctx", scene.device())
-    a.many("pd", "pd", 200, "ctx")
-    a.many("cq", "cq", 200, "ctx")
-    a.many("mr", "mr", 400, "pd0")
-    a.many("qp", "qp", 200, "pd0", "cq0")
-    if scene.kind == "rxe":
-        # siw counts their memory
-        a.many("srq", "srq", 100, "pd1")
+    device = scene.device()
+    # One context of siw has room for 144 queues.
+    for i in range(8):
+        a.context(f"ctx{i}", device)
+        a.many("pd", f"pd{i}-", 25, f"ctx{i}")
+        a.many("cq", f"cq{i}-", 25, f"ctx{i}")
+        a.many("mr", f"mr{i}-", 50, f"pd{i}-0")
+        a.many("qp", f"qp{i}-", 25, f"pd{i}-0", f"cq{i}-0")
+        a.many("srq", f"srq{i}-", 12, f"pd{i}-1")
     a.event_channel("ch")
     a.many("cm_id", "id", 100, "ch")
     for i in range(100):
@@ -577,21 +604,25 @@ def selftests(scene):
     os.makedirs(tools)
     # The only program that they want and that is not installed.
     os.symlink("/usr/bin/busybox", f"{tools}/ping")
-    environment = dict(os.environ, PATH=f"{os.environ['PATH']}:{tools}")
+    path = f"{tools}:{os.environ['PATH']}"
+    patient = f"{os.path.dirname(os.path.abspath(__file__))}/tools:{path}"
     scene.others.append(scene.load_modules)
     failed = []
     for test in sorted(os.listdir(folder)):
         if not test.endswith(".sh"):
             continue
-        # They sleep for a second where they would have to wait for a program,
-        # which is not always enough.
-        for attempt in range(2):
+        # One of them unloads tun, and another one takes it for granted.
+        scene.load_modules()
+        # They give the kernel and other programs a second or no time at all, which
+        # is not always enough; then they get programs that wait.
+        for attempt, path_ in enumerate((path, patient, patient)):
             log = f"{scene.folder}/{test}.{attempt}.log"
             with open(log, "wb") as file:
                 code = subprocess.run(["timeout", "-k", "5", "300", "bash",
                                        f"{folder}/{test}"], stdin=subprocess.DEVNULL,
                                       stdout=file, stderr=subprocess.STDOUT,
-                                      env=environment, check=False).returncode
+                                      env=dict(os.environ, PATH=path_),
+                                      check=False).returncode
             if not code:
                 break
         scene.note(test.removesuffix(".sh"), code=code)
@@ -601,7 +632,7 @@ def selftests(scene):
         raise Wrong("; ".join(failed))
 
 
-@workload("rxe")
+@workload("rxe", "siw")
 def requests(scene):
     """Each request with each of its attributes good, wrong or left out."""
     a = scene.actor("asked")
@@ -649,6 +680,8 @@ def kernel_nvme(scene):
     run("modprobe", "-a", "null_blk", "nvmet-rdma", "nvme-rdma")
     scene.others.append(lambda: run(
         "modprobe", "-r", "nvme-rdma", "nvmet-rdma", "null_blk", check=False))
+    if not os.path.ismount("/sys/kernel/config"):
+        run("mount", "-t", "configfs", "none", "/sys/kernel/config")
     target = "/sys/kernel/config/nvmet"
     system, port = f"{target}/subsystems/compare", f"{target}/ports/1"
 
@@ -700,10 +733,13 @@ def kernel_nvme(scene):
 
 @workload("rxe")
 def kernel_rds(scene):
-    """RDS, whose connection to itself stays open."""
+    """RDS, whose connection to itself stays open.
+
+    This is the last workload: the module stays, because the kernel warns when it
+    is unloaded after it has had a connection, and it uses every device there is.
+    """
     scene.device()
     run("modprobe", "rds_rdma")
-    scene.others.append(lambda: run("modprobe", "-r", "rds_rdma", "rds", check=False))
     scene.capture("loaded")
     sockets = []
     for port in (RDS_PORT, RDS_PORT + 1):
