@@ -28,7 +28,7 @@ Variables:
   KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, debug, kasan
   LLVM=1            our own kernels, and what is built for them, with clang
   KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
-  ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw"
+  ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*"
   V=1               show the commands
 Logs are in build/logs; downloads and kernels are in {cache}.
 """
