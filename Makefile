@@ -12,7 +12,7 @@ PYTHON ?= python3
 # What the targets read; on the command line or in the environment.
 export SERIES KERNEL LLVM KDIR ONLY V
 
-TARGETS := all run test kunit soak matrix compare shell check drivers bench model rust-analyzer clean help
+TARGETS := all run test kunit soak matrix compare shell check drivers bench model mutants rust-analyzer clean help
 
 .PHONY: $(TARGETS)
 .DEFAULT_GOAL := all

@@ -21,17 +21,18 @@ MATRIX = tuple(kernel.Variant(series, name, llvm)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
 
 
-def kunit(asked, made, race=5, steps=200_000, limit=300):
-    """All KUnit suites; for so many seconds of races and random steps."""
+def kunit(asked, made, race=5, steps=200_000, limit=300, only=None):
+    """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name} ...")
     # Who loads a module waits for its suites, which is not to be taken for a hang.
     longest = max(race, steps // 10_000)
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
-               f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 30}")
+               f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 30}"
+               + (f" kunit.filter_glob={only}" if only else ""))
     verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=limit,
                          machine=guest.Machine(cpus=4, cmdline=cmdline))
-    return results.kunit(asked, verdict, made.kunit)
+    return results.kunit(asked, verdict, made.kunit, only)
 
 
 def guest_tests(asked, made):

@@ -15,6 +15,7 @@ import guest
 import host
 import kernel
 import modules
+import mutants as mutation
 import protocol
 import results
 import suites
@@ -28,7 +29,9 @@ Variables:
   KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, debug, kasan
   LLVM=1            our own kernels, and what is built for them, with clang
   KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
-  ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*"
+  ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*";
+                    'kunit': only suites with such a name, e.g. restrack_c_*;
+                    'mutants': only those whose name matches this
   V=1               show the commands
 Logs are in build/logs; downloads and kernels are in {cache}.
 """
@@ -63,7 +66,7 @@ def test():
 
 def kunit():
     """KUnit suites only, on the debug kernel: the quick answer after an edit"""
-    return _kunit()
+    return _kunit(only=os.environ.get("ONLY"))
 
 
 def soak():
@@ -112,6 +115,12 @@ def model():
     return protocol.check(_kernel("stock").root)
 
 
+def mutants():
+    """break the module on purpose, one way at a time, and see the tests notice (half an hour)"""
+    _kernel("debug")
+    return mutation.run(checks.files())
+
+
 def bench():
     """cost and throughput beside the tracker inside Debian's ib_core (10 minutes)"""
     return benchmark.run(_kernel("stock"))
@@ -146,7 +155,7 @@ def help():
 
 TARGETS = {f.__name__.replace("_", "-"): f for f in (
     all, run, test, kunit, soak, matrix, compare, shell, check, drivers, bench, model,
-    rust_analyzer, clean, help)}
+    mutants, rust_analyzer, clean, help)}
 
 
 def build_for_kdir(tree):

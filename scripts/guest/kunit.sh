@@ -4,10 +4,19 @@
 # Loads rdma_restrack and then each module named, and keeps what the KUnit
 # suites said that came with it: one KTAP document per suite, in
 # $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or unload.
+# With FIRST_FAILURE set the guest ends with the first test that fails.
 set -u
 suites=/sys/kernel/debug/kunit
 seen=" "
 failed=0
+
+if [ "${FIRST_FAILURE-}" ]; then
+	{
+		dmesg --follow --notime | grep -q -m 1 -E '(EXPECTATION|ASSERTION) FAILED|^ *not ok'
+		echo 1 >"$RESULTS/verdict"
+		poweroff -f
+	} &
+fi
 
 collect() {
 	for suite in "$suites"/*/; do

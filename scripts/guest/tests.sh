@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs every executable tests/guest/*.sh, one after the other, each from the
+# Runs every executable tests/guest/*.sh, or those in $TESTS, one after the other, each from the
 # same beginning: no RDMA module, no network device but lo. Leaves, per test,
 # in $RESULTS: <test>.log (its output), <test>.code (its exit code) and, if
 # something is wrong that the test did not see itself, <test>.complaint (a line
@@ -79,7 +79,7 @@ run() {
 }
 
 export TMPDIR
-for test in *.sh; do
+for test in ${TESTS:-*.sh}; do
 	[ ! -x "$test" ] || run "./$test"
 done
 dmesg >"$RESULTS/dmesg.log"

@@ -48,7 +48,11 @@ static int verbs_destroy_cq(struct ib_cq *cq, struct ib_udata *udata)
 static int verbs_create_qp(struct ib_qp *qp, struct ib_qp_init_attr *attr,
 			   struct ib_udata *udata)
 {
-	qp->qp_num = to_verbs_device(qp->device)->qp_num;
+	struct verbs_device *dev = to_verbs_device(qp->device);
+
+	qp->qp_num = dev->qp_num;
+	if (dev->hide_qps)
+		rdma_restrack_no_track(&qp->res);
 	return create(qp->device, RDMA_RESTRACK_QP);
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * An RDMA device that the real ib_core allocated and works on. It is not
- * registered, so nobody else sees it; its verbs succeed or fail as a test wants.
+ * registered unless a test does so, so nobody else sees it; its verbs succeed or
+ * fail as a test wants.
  */
 
 #ifndef _RESTRACK_KUNIT_VERBS_DEVICE_H_
@@ -16,10 +17,18 @@ struct verbs_device {
 	/* what the verbs that create, and those that destroy, return */
 	int create_error;
 	int destroy_error;
-	/* the number of the next QP */
+	/* the number of the next QP, and whether nobody is to see it */
 	u32 qp_num;
+	bool hide_qps;
 	/* tracked objects at the time of the last verb, of the type it works on */
 	int seen;
+	/* what binding a QP to a counter, and the reverse, return; how often it was tried */
+	int bind_error;
+	int unbind_error;
+	int binds;
+	/* the last numbers that were given out */
+	u32 last_counter;
+	u32 last_qp;
 };
 
 static inline struct verbs_device *to_verbs_device(struct ib_device *ib)

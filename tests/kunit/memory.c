@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0
+/*
+ * Without memory: the table does not grow then, and nothing else is different.
+ */
+
+#include "faults.h"
+#include "mock_device.h"
+
+#define CROWD	5000
+
+static void nothing_is_lost_without_memory(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd;
+	int i, lost = 0, refused = 0;
+
+	faults_needed(test);
+	crowd = mock_crowd(test, dev, CROWD);
+	for (i = 0; i < CROWD; i++) {
+		fail_nth(1 + i % 3);
+		mock_crowd_add(crowd, i, i);
+		refused += failed();
+		lost += !crowd->qp[i].res.valid;
+	}
+	KUNIT_EXPECT_GT(test, refused, 0);
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), CROWD);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), CROWD);
+	for (i = 0; i < CROWD; i++)
+		lost += !mock_found(dev, &crowd->qp[i].res);
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	for (i = 0; i < CROWD; i++) {
+		fail_nth(1);
+		rdma_restrack_del(&crowd->qp[i].res);
+		/* nor does it need memory to delete */
+		lost += failed();
+	}
+	KUNIT_EXPECT_EQ(test, lost, 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+}
+
+static struct kunit_case memory_cases[] = {
+	KUNIT_CASE(nothing_is_lost_without_memory),
+	{}
+};
+
+static struct kunit_suite memory_suite = {
+	.name = "restrack_c_memory",
+	.test_cases = memory_cases,
+};
+kunit_test_suite(memory_suite);
