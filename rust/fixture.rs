@@ -8,8 +8,15 @@ use crate::{
     lifecycle,
     root::Root, //
 };
-use core::ops::Deref;
+use core::{
+    ops::Deref,
+    sync::atomic::{
+        AtomicI32,
+        Ordering, //
+    }, //
+};
 use kernel::{
+    alloc::AllocError,
     prelude::*,
     sync::{
         Arc,
@@ -89,6 +96,54 @@ impl Deref for TestEntry {
 impl Drop for TestEntry {
     fn drop(&mut self) {
         lifecycle::del(self);
+    }
+}
+
+/// While it lives, tables get memory only so many times.
+///
+/// Tests run one after the other, so nobody else's table is in want of memory.
+pub(crate) struct Shortage(());
+
+/// How often memory is to be had yet; [`Shortage::NONE`] is for ever.
+static LEFT: AtomicI32 = AtomicI32::new(Shortage::NONE);
+
+/// How often memory was refused.
+static REFUSED: AtomicI32 = AtomicI32::new(0);
+
+impl Shortage {
+    const NONE: i32 = i32::MAX;
+
+    /// A shortage that begins after so many times.
+    pub(crate) fn after(times: i32) -> Self {
+        REFUSED.store(0, Ordering::Relaxed);
+        LEFT.store(times, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// How often memory was refused.
+    pub(crate) fn refused(&self) -> i32 {
+        REFUSED.load(Ordering::Relaxed)
+    }
+
+    /// May there be memory?
+    pub(crate) fn ask() -> Result<(), AllocError> {
+        match LEFT.load(Ordering::Relaxed) {
+            Self::NONE => Ok(()),
+            left @ 1.. => {
+                LEFT.store(left.wrapping_sub(1), Ordering::Relaxed);
+                Ok(())
+            }
+            _ => {
+                REFUSED.fetch_add(1, Ordering::Relaxed);
+                Err(AllocError)
+            }
+        }
+    }
+}
+
+impl Drop for Shortage {
+    fn drop(&mut self) {
+        LEFT.store(Self::NONE, Ordering::Relaxed);
     }
 }
 

@@ -416,6 +416,7 @@ mod tests {
     use crate::{
         fixture::{
             self,
+            Shortage,
             TestEntry, //
         },
         lifecycle,
@@ -470,6 +471,37 @@ mod tests {
         assert!(root.get(Kind::Pd, 0).is_none());
         drop(entries);
         assert!(root.get(Kind::Mr, 0).is_none());
+        Ok(())
+    }
+
+    /// Each allocation fails in turn, and all that would follow.
+    #[test]
+    fn nothing_is_lost_without_memory() -> Result {
+        for times in 0..6 {
+            let root = fixture::root()?;
+            let mut entries = KVec::new();
+            let shortage = Shortage::after(times);
+            for _ in 0..800 {
+                entries.push(TestEntry::tracked(&root, Kind::Pd)?, GFP_KERNEL)?;
+            }
+            assert!(shortage.refused() > 0);
+            assert_eq!(root.count(Kind::Pd, true), 800);
+            assert_eq!(walk(&root, Kind::Pd, true)?, 800);
+            for entry in &entries {
+                let found = root.get(Kind::Pd, entry.id()).ok_or(ENOENT)?;
+                assert!(core::ptr::eq(&*found, &**entry));
+            }
+            entries.truncate(400);
+            assert_eq!(walk(&root, Kind::Pd, true)?, 400);
+            // When there is memory again the table goes on as if nothing had been.
+            drop(shortage);
+            for _ in 0..400 {
+                entries.push(TestEntry::tracked(&root, Kind::Pd)?, GFP_KERNEL)?;
+            }
+            assert_eq!(walk(&root, Kind::Pd, true)?, 800);
+            drop(entries);
+            assert_eq!(root.count(Kind::Pd, true), 0);
+        }
         Ok(())
     }
 

@@ -39,8 +39,12 @@ const SEGMENT_BITS: u32 = 8;
 
 /// How memory for the table is asked for. The lock is held meanwhile, and others may need it to
 /// free memory: do not wait for them.
-fn flags() -> Flags {
-    GFP_NOWAIT | __GFP_NOWARN
+///
+/// Tests let it be refused; see [`fixture::Shortage`](crate::fixture::Shortage).
+fn flags() -> Result<Flags, AllocError> {
+    #[cfg(CONFIG_KUNIT = "y")]
+    crate::fixture::Shortage::ask()?;
+    Ok(GFP_NOWAIT | __GFP_NOWARN)
 }
 
 /// Some of the chains of a kind: those for products that begin with certain bits.
@@ -59,7 +63,7 @@ impl Segment {
 
     /// A segment of empty chains.
     fn new() -> Result<KBox<Self>, AllocError> {
-        let segment = KBox::new_uninit(flags() | __GFP_ZERO)?;
+        let segment = KBox::new_uninit(flags()? | __GFP_ZERO)?;
         // SAFETY: It is zeroed, and zeroed chains are empty ones.
         Ok(unsafe { segment.assume_init() })
     }
@@ -221,8 +225,8 @@ impl Segments {
         run: &[Chain<Entry>],
         lock: &WriteGuard<'_>,
     ) -> Result<KBox<Self>, AllocError> {
-        let mut pairs = KVVec::with_capacity(1, flags())?;
-        let segments = KBox::new_uninit(flags())?;
+        let mut pairs = KVVec::with_capacity(1, flags()?)?;
+        let segments = KBox::new_uninit(flags()?)?;
         let place = Place::of(Segment::new()?, 0, 0);
         for chain in run {
             while let Some(entry) = chain.first(lock) {
@@ -268,7 +272,7 @@ impl Segments {
         if self.depth >= Self::MAX_DEPTH {
             return Err(AllocError);
         }
-        let mut pairs = KVVec::with_capacity(self.pairs.len().saturating_mul(2), flags())?;
+        let mut pairs = KVVec::with_capacity(self.pairs.len().saturating_mul(2), flags()?)?;
         let old = self.pairs.as_flattened();
         for (place, pair) in old.iter().zip(pairs.spare_capacity_mut()) {
             pair.write([*place; 2]);

@@ -18,6 +18,7 @@
 #include <rdma/rdma_netlink.h>
 #include <rdma/uverbs_ioctl.h>
 #include "core_priv.h"
+#include "faults.h"
 #include "mock_owner.h"
 #include "verbs_device.h"
 
@@ -276,10 +277,11 @@ static struct socket *open_socket(struct kunit *test)
 
 /*
  * Send a request and read the answer: 0 or an error, and where there is one the
- * number of a counter.
+ * number of a counter. If @nth is not 0, that allocation fails that the kernel
+ * makes for the request, and @hit says whether there was one.
  */
-static int ask(struct kunit *test, int op, int flags, const struct given *attr, int nr,
-	       u32 *counter)
+static int ask_with_fault(struct kunit *test, int op, int flags, const struct given *attr,
+			  int nr, u32 *counter, int nth, bool *hit)
 {
 	int size = 8192, len, ret = -ENOMSG;
 	struct socket *sock = open_socket(test);
@@ -307,9 +309,13 @@ static int ask(struct kunit *test, int op, int flags, const struct given *attr, 
 	nlmsg_end(skb, nlh);
 	vec.iov_base = skb->data;
 	vec.iov_len = skb->len;
+	fail_nth(nth);
 	len = kernel_sendmsg(sock, &msg, &vec, 1, skb->len);
+	if (nth)
+		*hit = failed();
 	kfree_skb(skb);
-	KUNIT_EXPECT_GT(test, len, 0);
+	if (len <= 0)
+		return len;
 
 	for (;;) {
 		vec.iov_base = buffer;
@@ -328,6 +334,12 @@ static int ask(struct kunit *test, int op, int flags, const struct given *attr, 
 				*counter = nla_get_u32(found);
 		}
 	}
+}
+
+static int ask(struct kunit *test, int op, int flags, const struct given *attr, int nr,
+	       u32 *counter)
+{
+	return ask_with_fault(test, op, flags, attr, nr, counter, 0, NULL);
 }
 
 #define ASK(test, op, counter, ...)						\
@@ -622,6 +634,39 @@ static void history_07_08_lookups_that_fail(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->ret, 0);
 }
 
+/* The same for want of memory, at each allocation in turn; and counters need some, too. */
+static void history_07_08_lookups_without_memory(struct kunit *test)
+{
+	struct verbs_device *dev = counter_device(test);
+	struct mock_owner *a = mock_owner(test);
+	struct counted_qp *c = new_qp(test, dev, a, IB_QPT_RC, false);
+	const struct given lookup[] = { DEV(dev), QP(c->number) };
+	const struct given bind[] = { DEV(dev), ON_PORT(PORT), FOR_QPS, MANUAL, QP(c->number) };
+	bool hit = true;
+	int n, ret = 0;
+
+	faults_needed(test);
+	init_qp(test, c, a);
+	for (n = 1; hit && n < MANY_FAULTS; n++) {
+		ret = ask_with_fault(test, RDMA_NLDEV_CMD_RES_QP_GET, 0, lookup,
+				     ARRAY_SIZE(lookup), NULL, n, &hit);
+		expect_unreferenced(test, c);
+	}
+	KUNIT_EXPECT_GT(test, n, 3);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+	for (n = 1, hit = true; hit && n < MANY_FAULTS; n++) {
+		ret = ask_with_fault(test, RDMA_NLDEV_CMD_STAT_SET, 0, bind, ARRAY_SIZE(bind),
+				     NULL, n, &hit);
+		expect_unreferenced(test, c);
+		KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), !!c->qp->counter);
+		if (c->qp->counter)
+			KUNIT_EXPECT_EQ(test, unbind(test, dev, c->number, c->qp->counter->id), 0);
+		MOCK_EXPECT_HELD(test, a, 1);
+	}
+	KUNIT_EXPECT_GT(test, n, 3);
+	KUNIT_EXPECT_EQ(test, ret, 0);
+}
+
 /* Regression 9: what a counter that could not be unbound leaves is what there was. */
 static void history_09_unbind_fails(struct kunit *test)
 {
@@ -700,6 +745,7 @@ static struct kunit_case counters_cases[] = {
 	KUNIT_CASE_PARAM(history_06_11_12_13_bad_requests, request_gen_params),
 	KUNIT_CASE(history_11_12_13_invisible_qp),
 	KUNIT_CASE(history_07_08_lookups_that_fail),
+	KUNIT_CASE(history_07_08_lookups_without_memory),
 	KUNIT_CASE(history_09_unbind_fails),
 	KUNIT_CASE(bind_fails),
 	KUNIT_CASE(history_14_no_counter_for_the_kernel),
