@@ -8,7 +8,7 @@ second, one guest has several processors and a real clock, and the trackers
 take turns in it.
 
 The module in tests/bench measures; this file runs it and shows what it found:
-a table, build/bench.json, build/bench.svg.
+a table, build/bench.json, build/bench.svg, and build/bench.md for the README.
 """
 
 import datetime
@@ -30,7 +30,7 @@ NAMES = {C: "C", RUST: "Rust"}
 
 COUNTING = guest.Machine(cpus=1, memory="4G", icount="shift=0,sleep=off")
 RACING = guest.Machine(cpus=4, memory="2G")
-COUNTING_LIMIT = 1800
+COUNTING_LIMIT = 2700
 RACING_LIMIT = 900
 ROUNDS = 5
 
@@ -48,6 +48,21 @@ UNITS = {
     "dump_pd": VIRTUAL_TIME, "show_pd": SYSTEM_TIME, "show": SYSTEM_TIME,
     "worst_add": VIRTUAL_TIME, "worst_del": VIRTUAL_TIME, "bytes_per_pd": BYTES,
     "threads_1": RATE, "threads_2": RATE, "threads_4": RATE, "threads_4_dump": RATE,
+}
+
+
+# What people call it.
+LABELS = {
+    "add": "new + set_name + add", "del": "del", "get_put": "get + put",
+    "get_byid_pd": "get_byid + put, PDs",
+    "get_byid_qp_seq": "get_byid + put, QPs numbered in turn",
+    "get_byid_qp_random": "get_byid + put, QPs numbered at random", "count": "count",
+    "worst_add": "worst single add of so many", "worst_del": "worst single del of so many",
+    "show_pd": "`rdma resource show pd`", "dump_pd": "of this, the dump in the kernel",
+    "show": "`rdma resource show`",
+    "bytes_per_pd": "memory for each PD",
+    "threads_1": "add + del, 1 thread", "threads_2": "add + del, 2 threads",
+    "threads_4": "add + del, 4 threads", "threads_4_dump": "the same beside a dump",
 }
 
 
@@ -135,7 +150,9 @@ def build(kernel, side):
 
 
 def _boot(kernel, tree, name, command, limit, machine):
-    verdict = guest.boot(kernel, tree, name, command, limit, machine=machine)
+    log = guest.log_of(kernel, name).relative_to(CHECKOUT)
+    say(f"booting {name}, at most {limit // 60} minutes (log: {log})")
+    verdict = guest.boot(kernel, tree, name, command, limit, machine=machine, show=True)
     if verdict.why:
         raise Failed(name, verdict.why, verdict.log.relative_to(CHECKOUT))
     return verdict.results
@@ -157,13 +174,12 @@ def costs(kernel, trees, benches):
 
     def measure(side):
         results = _boot(kernel, trees[side], f"bench-{side}",
-                        f"exec $CHECKOUT/tests/bench/cost.sh {benches[side]}",
+                        f"exec $CHECKOUT/tests/bench/cost.sh {benches[side]} {NAMES[side]}",
                         COUNTING_LIMIT, COUNTING)
         return {key: values[0] for path in results.glob("*.result")
                 for key, values in _read(path).items()}
 
-    with Step("costs, a guest for each tracker", LOGS / "bench-costs.log"), \
-            ThreadPoolExecutor() as pool:
+    with ThreadPoolExecutor() as pool:
         c, rust = pool.map(measure, (C, RUST))
     if c.keys() != rust.keys():
         raise Failed("bench", "the guests did not measure the same: "
@@ -181,10 +197,9 @@ def races(kernel, made, trees, benches):
                benches[RUST]],
     }
     c, rust = (" ".join(map(str, load[side])) for side in (C, RUST))
-    with Step("throughput, the trackers in turns", LOGS / "bench-races.log"):
-        results = _boot(kernel, trees[RUST], "bench-threads",
-                        f"exec $CHECKOUT/tests/bench/threads.sh {ROUNDS} '{c}' '{rust}'",
-                        RACING_LIMIT, RACING)
+    results = _boot(kernel, trees[RUST], "bench-threads",
+                    f"exec $CHECKOUT/tests/bench/threads.sh {ROUNDS} '{c}' '{rust}'",
+                    RACING_LIMIT, RACING)
     c, rust = (_read(results / f"{side}.result") for side in (C, RUST))
     rows = []
     for (op, n), values in c.items():
@@ -241,6 +256,42 @@ def _growth(rows):
     return lines
 
 
+def summary(rows):
+    """The rows as a table for people who have never seen the code: a line for each operation."""
+    sizes = sorted({row.n for row in rows})
+    lines = [["", *(f"{size:,}" for size in sizes)]]
+    for op, name in LABELS.items():
+        at = {row.n: row for row in rows if row.op == op}
+        if at:
+            lines.append([name, *(_cell(at.get(size)) for size in sizes)])
+    lines.insert(1, ["---"] * len(lines[0]))
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def _cell(row):
+    if row is None:
+        return ""
+    scale, unit = _scale(row)
+    ours, theirs = (_short(value * scale) for value in (row.rust, row.c))
+    ratio = f"{row.ratio:.2g}" if row.ratio < 0.1 else f"{row.ratio:.2f}"
+    return f"{ours} : {theirs}{unit} = **{ratio}**"
+
+
+def _scale(row):
+    """By what to multiply the values of a row, and the unit that they have then."""
+    unit = UNITS[row.op]
+    if unit in (SYSTEM_TIME, VIRTUAL_TIME):
+        return (1e-6, " ms") if row.c >= 1e6 else (1e-3, " µs")
+    return {BYTES: (1, " B"), RATE: (1e-3, " k/s")}.get(unit, (1, ""))
+
+
+def _short(value):
+    """A number to three digits, or all of them before the point."""
+    if value >= 1e6:
+        return f"{value / 1e6:,.3g} M"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
 @dataclass(frozen=True)
 class Panel:
     """One part of the picture."""
@@ -266,7 +317,7 @@ def picture(kernel, rows, path):
         f"set output '{path}'",
         f"set multiplot layout 1,{len(PANELS)}",
         "set logscale xy", "set grid lc rgb '#dddddd'",
-        "set key below horizontal maxcols 2 Left reverse", "set bmargin 9",
+        "set key below horizontal maxcols 1 Left reverse noenhanced", "set bmargin 9",
         "set xlabel 'live objects'",
         # There is no zero on this axis: it stands where 100 would.
         "set xrange [70:1500000]",
@@ -282,8 +333,9 @@ def picture(kernel, rows, path):
                        *(" ".join(f"{value:g}" for value in point) for point in points),
                        "END"]
             line = f"with linespoints lw 2 pt 7 ps 0.5 lc rgb '{colour}'"
+            title = LABELS[op].replace("`", "")
             plots += [f"${op} using 1:2 {line} dt (8,5) notitle",
-                      f"${op} using 1:3 {line} dt 1 title '{op.replace('_', ' ')}'"]
+                      f'${op} using 1:3 {line} dt 1 title "{title}"']
         least, most = (math.log10(end(values)) for end in (min, max))
         script += [f"set title '{panel.title} (solid: Rust, dashed: C)'",
                    f"set format y '{'10^{%T}' if most > 5 else '%g'}'",
@@ -294,6 +346,8 @@ def picture(kernel, rows, path):
         source.write_text("\n".join([*script, "unset multiplot", ""]))
         step.run(kernel.root.enter(["gnuplot", source], writable=[path.parent]))
         source.unlink()
+        first, rest = path.read_text().split("\n", 1)
+        path.write_text(f"{first}\n<!-- SPDX-License-Identifier: GPL-2.0 -->\n{rest}")
 
 
 def run(kernel):
@@ -309,6 +363,7 @@ def run(kernel):
     text, missed = table(rows)
     result = {"kernel": kernel.release, "date": date, "rows": [row.json() for row in rows]}
     (BUILD / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
+    (BUILD / "bench.md").write_text(summary(rows))
     picture(kernel, rows, BUILD / "bench.svg")
     print(f"\nLinux {kernel.release} as Debian ships it, {date}\n\n{text}\n")
     if guest.accelerator_for(kernel) == "tcg":

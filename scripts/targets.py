@@ -122,7 +122,7 @@ def mutants():
 
 
 def bench():
-    """cost and throughput beside the tracker inside Debian's ib_core (10 minutes)"""
+    """cost and throughput beside the tracker inside Debian's ib_core (10 to 30 minutes)"""
     return benchmark.run(_kernel("stock"))
 
 

@@ -6,7 +6,7 @@
 # Leaves the results in $RESULTS/*.result, a line "<operation> <objects> <value>"
 # for each.
 #
-#	cost.sh <benchmark module>
+#	cost.sh <benchmark module> <name of the tracker>
 set -eu
 . "$CHECKOUT/scripts/guest/rxe.sh"
 files=/sys/kernel/debug/restrack_bench
@@ -21,7 +21,7 @@ sleep 8
 [ "$(cat $clock)" = tsc ]
 for measurement in memory cost worst; do
 	cat $files/$measurement >"$RESULTS/$measurement.result"
-	echo "measured $measurement"
+	echo "$2: measured $measurement"
 done
 rmmod restrack_bench
 
@@ -29,4 +29,4 @@ modprobe -a ib_uverbs rdma_rxe
 make_rxe
 sleep 2
 python3 -B "$CHECKOUT/tests/bench/users.py" rxe0 >"$RESULTS/users.result"
-echo "measured users"
+echo "$2: measured users"
