@@ -6,6 +6,7 @@ what guests do is to wait.
 """
 
 import concurrent.futures
+import dataclasses
 import time
 
 import guest
@@ -20,15 +21,21 @@ MATRIX = tuple(kernel.Variant(series, name, llvm)
                for series in reversed(kernel.KNOWN_SERIES)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
 
+# For guests that load the modules for another reason than their suites.
+NO_KUNIT = "kunit.enable=0"
+
 
 def kunit(asked, made, race=5, steps=200_000, limit=300, only=None):
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name} ...")
+    if asked.variant.kernel == "kasan":
+        # It is some times slower than the others.
+        steps, limit = steps // 4, limit * 4
     # Who loads a module waits for its suites, which is not to be taken for a hang.
     longest = max(race, steps // 10_000)
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
-               f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 30}"
+               f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
                + (f" kunit.filter_glob={only}" if only else ""))
     verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=limit,
                          machine=guest.Machine(cpus=4, cmdline=cmdline))
@@ -43,8 +50,25 @@ def guest_tests(asked, made):
     say(f"guest tests on {asked.variant.name} ...")
     limit = 60 + sum(test.limit for test in tests)
     verdict = guest.boot(asked, made.folder, "guest",
-                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit)
+                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit,
+                         machine=guest.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
+
+
+def soak(asked, made):
+    """What takes long: the tests that race or take random steps, and devices that vanish."""
+    total = results.Total()
+    total.add(*kunit(asked, made, race=600, steps=10_000_000, limit=2400))
+    rounds, limit = 500, 7200
+    tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
+             if test.name == "vanish"]
+    say(f"{rounds} rounds of devices that vanish on {asked.variant.name} ...")
+    verdict = guest.boot(asked, made.folder, "vanish",
+                         f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "
+                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit + 60,
+                         machine=guest.Machine(cmdline=NO_KUNIT))
+    total.add(*results.guest(asked, verdict, tests))
+    return total.conclude()
 
 
 def test(kernels):

@@ -1,0 +1,29 @@
+#!/usr/bin/python3 -B
+# SPDX-License-Identifier: GPL-2.0
+"""Reads all lists of some devices, again and again, whether they are there or not:
+
+	look.py DEVICE...
+"""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "compare"))
+
+# pylint: disable=wrong-import-position
+import netlink
+
+LISTS = [name for name in netlink.COMMANDS if name.startswith("res_") and name != "res_get"]
+
+while True:
+    for device in sys.argv[1:]:
+        try:
+            where = [(netlink.DEV_INDEX, netlink.device_index(device))]
+        except OSError:
+            continue
+        for name in LISTS:
+            connection = netlink.Connection()
+            connection.answer(netlink.COMMANDS[name], where, netlink.DUMP)
+            connection.close()
+    time.sleep(0.01)
