@@ -62,6 +62,8 @@ def soak(asked, made):
     rounds, limit = 500, 7200
     tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
              if test.name == "vanish"]
+    if not tests:
+        raise Failed("soak", f"vanish.sh is not among the tests in {results.TESTS}")
     say(f"{rounds} rounds of devices that vanish on {asked.variant.name} ...")
     verdict = guest.boot(asked, made.folder, "vanish",
                          f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "

@@ -4,11 +4,11 @@
 #
 # Devices that come and go, again and again, each time with connections open,
 # while others look at them and processes are killed before, meanwhile and after.
-# ROUNDS says how often: 3 times, and 500 times in `make soak`.
+# ROUNDS says how often: twice, and 500 times in `make soak`.
 
 . ./lib.sh
 
-rounds=${ROUNDS:-3}
+rounds=${ROUNDS:-2}
 
 not_here()
 {
