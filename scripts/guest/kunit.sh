@@ -6,6 +6,7 @@
 # $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or unload.
 # With FIRST_FAILURE set the guest ends with the first test that fails.
 set -u
+. "$CHECKOUT/scripts/guest/leaks.sh"
 suites=/sys/kernel/debug/kunit
 seen=" "
 failed=0
@@ -56,5 +57,6 @@ for module in $loaded; do
 		failed=1
 	}
 done
+no_leaks || failed=1
 dmesg >"$RESULTS/dmesg.log"
 exit $failed

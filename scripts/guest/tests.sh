@@ -8,6 +8,7 @@
 # for each). A test has ended exactly if it has left a .code. $LIMIT takes the
 # place of the time limits of the tests.
 set -u
+. "$CHECKOUT/scripts/guest/leaks.sh"
 cd "$CHECKOUT/tests/guest" || exit 1
 
 # Kernel messages that are never fine.
@@ -83,5 +84,7 @@ export TMPDIR
 for test in ${TESTS:-*.sh}; do
 	[ ! -x "$test" ] || run "./$test"
 done
+no_leaks
+failed=$?
 dmesg >"$RESULTS/dmesg.log"
-exit 0
+exit $failed
