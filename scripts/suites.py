@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """The suites, KUnit and guest tests, on one kernel or on several.
 
-Several kernels are tested at the same time, each in guests of its own: much of
-what guests do is to wait.
+Several guests run at the same time: a guest test is one program after the other,
+and keeps one processor busy.
 """
 
 import concurrent.futures
 import dataclasses
+import functools
+import os
 import time
 
 import guest
@@ -20,6 +22,9 @@ from progress import Failed, clock, say
 MATRIX = tuple(kernel.Variant(series, name, llvm)
                for series in reversed(kernel.KNOWN_SERIES)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
+
+# In how many guests the guest tests of one kernel run.
+PARTS = 2
 
 # For guests that load the modules for another reason than their suites.
 NO_KUNIT = "kunit.enable=0"
@@ -42,17 +47,25 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None):
     return results.kunit(asked, verdict, made.kunit, only)
 
 
-def guest_tests(asked, made):
-    """All guest tests, in one guest."""
-    tests = results.guest_tests()
-    if not tests:
-        raise Failed("guest tests", f"there are none in {results.TESTS}")
-    say(f"guest tests on {asked.variant.name} ...")
+def guest_tests(asked, made, part, tests):
+    """Some guest tests, in one guest."""
+    names = " ".join(test.path.name for test in tests)
+    say(f"guest tests on {asked.variant.name}, part {part} ...")
     limit = 60 + sum(test.limit for test in tests)
-    verdict = guest.boot(asked, made.folder, "guest",
-                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit,
-                         machine=guest.Machine(cmdline=NO_KUNIT))
+    verdict = guest.boot(asked, made.folder, f"guest-{part}",
+                         f"TESTS='{names}' exec $CHECKOUT/scripts/guest/tests.sh",
+                         limit=limit, machine=guest.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
+
+
+def _parts():
+    """The guest tests in parts that take about as long as each other."""
+    parts = [[] for _ in range(PARTS)]
+    for test in sorted(results.guest_tests(), key=lambda test: -test.limit):
+        min(parts, key=lambda part: sum(test.limit for test in part)).append(test)
+    if not all(parts):
+        raise Failed("guest tests", f"there are too few in {results.TESTS}")
+    return parts
 
 
 def soak(asked, made):
@@ -75,16 +88,7 @@ def soak(asked, made):
 
 def test(kernels):
     """Everything that each of the kernels can run; the exit code."""
-    built = [(asked, modules.build(asked)) for asked in kernels]
-    total = results.Total()
-    with concurrent.futures.ThreadPoolExecutor(len(built)) as pool:
-        try:
-            for one in pool.map(lambda pair: _all(*pair), built):
-                total.add_total(one)
-        except BaseException:
-            guest.stop_all()
-            raise
-    return total.conclude()
+    return _all([(asked, modules.build(asked)) for asked in kernels]).conclude()
 
 
 def matrix(get):
@@ -99,7 +103,7 @@ def matrix(get):
         one = results.Total()
         try:
             asked = get(variant)
-            one = _all(asked, modules.build(asked))
+            one = _all([(asked, modules.build(asked))])
         except Failed as failure:
             one.add(0, 0, [results.Failure(variant.name, str(failure), None)])
         total.add_total(one)
@@ -110,9 +114,21 @@ def matrix(get):
     return total.conclude()
 
 
-def _all(asked, made):
+def _all(built):
+    """Everything on these kernels, given with their modules, as many guests at a time as there
+    are processors."""
+    jobs = []
+    for asked, made in built:
+        jobs += [functools.partial(guest_tests, asked, made, number + 1, part)
+                 for number, part in enumerate(_parts())]
+        if made.kunit:
+            jobs.append(functools.partial(kunit, asked, made, race=30))
     total = results.Total()
-    if made.kunit:
-        total.add(*kunit(asked, made, race=30))
-    total.add(*guest_tests(asked, made))
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        try:
+            for done in [pool.submit(job) for job in jobs]:
+                total.add(*done.result())
+        except BaseException:
+            guest.stop_all()
+            raise
     return total
