@@ -116,6 +116,13 @@ static int counter_update_stats(struct rdma_counter *counter)
 	return 0;
 }
 
+static int query_qp(struct ib_qp *qp, struct ib_qp_attr *attr, int mask,
+		    struct ib_qp_init_attr *init)
+{
+	memset(attr, 0, sizeof(*attr));
+	return 0;
+}
+
 static const struct ib_device_ops counter_ops = {
 	.owner = THIS_MODULE,
 	.driver_id = RDMA_DRIVER_UNKNOWN,
@@ -123,6 +130,7 @@ static const struct ib_device_ops counter_ops = {
 	.query_device = query_device,
 	.query_port = query_port,
 	.modify_qp = modify_qp,
+	.query_qp = query_qp,
 	.alloc_hw_port_stats = alloc_port_stats,
 	.get_hw_stats = get_stats,
 	.modify_hw_stat = modify_stat,
@@ -621,7 +629,8 @@ static void history_07_08_lookups_that_fail(struct kunit *test)
 	init_qp(test, c, a);
 	for (i = 0; i < 100; i++) {
 		/* not there, not a port, not its port */
-		KUNIT_EXPECT_LT(test, ASK(test, RES_QP_GET, NULL, DEV(dev), QP(c->number + 1)), 0);
+		KUNIT_EXPECT_LT(test, ASK(test, RES_QP_GET, NULL, DEV(dev), ON_PORT(PORT),
+					  QP(c->number + 1)), 0);
 		KUNIT_EXPECT_LT(test, ASK(test, RES_QP_GET, NULL, DEV(dev), ON_PORT(2),
 					  QP(c->number)), 0);
 		c->qp->port = 2;
@@ -629,6 +638,8 @@ static void history_07_08_lookups_that_fail(struct kunit *test)
 					  QP(c->number)), 0);
 		c->qp->port = PORT;
 	}
+	KUNIT_EXPECT_EQ(test, ASK(test, RES_QP_GET, NULL, DEV(dev), ON_PORT(PORT), QP(c->number)),
+			0);
 	expect_unreferenced(test, c);
 	kunit_release_action(test, destroy, c);
 	KUNIT_EXPECT_EQ(test, c->ret, 0);
@@ -640,7 +651,7 @@ static void history_07_08_lookups_without_memory(struct kunit *test)
 	struct verbs_device *dev = counter_device(test);
 	struct mock_owner *a = mock_owner(test);
 	struct counted_qp *c = new_qp(test, dev, a, IB_QPT_RC, false);
-	const struct given lookup[] = { DEV(dev), QP(c->number) };
+	const struct given lookup[] = { DEV(dev), ON_PORT(PORT), QP(c->number) };
 	const struct given bind[] = { DEV(dev), ON_PORT(PORT), FOR_QPS, MANUAL, QP(c->number) };
 	bool hit = true;
 	int n, ret = 0;
