@@ -92,6 +92,12 @@ def panics(step, kernel):
         step.fail(f"it refers to {', '.join(paths)}")
 
 
+def patches(step, kernel):
+    """a semantic patch that no longer applies says so"""
+    step.run(_inside(kernel, CHECKOUT / "scripts/stale_patches.py",
+                     "--kernel-source", kernel.source), "see the log")
+
+
 def checkpatch(step, kernel):
     """the C follows the kernel's style"""
     step.run(_inside(kernel, "perl", kernel.source / "scripts/checkpatch.pl",
@@ -123,7 +129,7 @@ def shell(step, kernel):
                      "--shell=bash", *shell_scripts()))
 
 
-CHECKS = (spdx, rustfmt, clippy, unsafe, panics, checkpatch, kernel_doc, python, shell)
+CHECKS = (spdx, rustfmt, clippy, unsafe, panics, patches, checkpatch, kernel_doc, python, shell)
 
 
 def _inside(kernel, *command):

@@ -87,11 +87,23 @@ class Kernel:
     stock_rdma: Path    # the same with the distribution's RDMA modules, or None
 
 
+def warn_if_unknown(series):
+    """A series that nobody has tried may work: it gets a warning, and no more."""
+    if series not in KNOWN_SERIES:
+        say(f"warning: nothing was ever tried on series {series} "
+            f"(meant to work: {', '.join(KNOWN_SERIES)})")
+
+
+def series_of(source):
+    """The series that a tree of the kernel's sources is of."""
+    text = (source / "Makefile").read_text()
+    return ".".join(re.search(rf"^{name} = (\d+)$", text, re.M)[1]
+                    for name in ("VERSION", "PATCHLEVEL"))
+
+
 def get(variant, logs):
     """The kernel of that variant, made if it is not in the cache."""
-    if variant.series not in KNOWN_SERIES:
-        say(f"warning: nothing was ever tried on series {variant.series} "
-            f"(meant to work: {', '.join(KNOWN_SERIES)})")
+    warn_if_unknown(variant.series)
     root = buildroot.get("llvm" if variant.llvm else "gcc", logs)
     package = _package(variant.series, root, logs)
     if variant.kernel == "stock":

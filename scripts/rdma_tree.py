@@ -149,10 +149,10 @@ class SemanticPatch:
 
     def apply(self, text):
         for rule in self.rules:
-            text = self._apply(rule, text)
+            text = self.apply_rule(rule, text)
         return text
 
-    def _apply(self, rule, text):
+    def apply_rule(self, rule, text):
         where = f"{self.path.name}, rule {rule.name}, on {self.file}"
         with tempfile.TemporaryDirectory() as tmp:
             tmp = pathlib.Path(tmp)
@@ -181,24 +181,29 @@ class SemanticPatch:
         return result
 
 
+def items(lines):
+    """For each line, and for the end, in which function, type, ... it is: a number."""
+    # A closing brace in the first column ends a function or a type.
+    item, found = 0, []
+    for line in lines:
+        found.append(item)
+        item += line.startswith("}")
+    return found + [item]
+
+
+def hunks(old, new):
+    """What differs: pairs of ranges of lines, in the old text and in the new one."""
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return [(range(i1, i2), range(j1, j2))
+            for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal"]
+
+
 def changes(old, new):
     """How many functions, types, ... differ, and lines added and removed."""
     old, new = old.splitlines(), new.splitlines()
-    # A closing brace in the first column ends a function or a type.
-    item, items = 0, []
-    for line in old:
-        items.append(item)
-        item += line.startswith("}")
-    items.append(item)
-
-    places, added, removed = set(), 0, 0
-    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
-    for tag, i1, i2, j1, j2 in matcher.get_opcodes():
-        if tag != "equal":
-            places.add(items[i1])
-            added += j2 - j1
-            removed += i2 - i1
-    return len(places), added, removed
+    found, item = hunks(old, new), items(old)
+    return (len({item[gone.start] for gone, _ in found}),
+            sum(len(come) for _, come in found), sum(len(gone) for gone, _ in found))
 
 
 def edit_makefile(text):

@@ -172,6 +172,7 @@ def build_for_kdir(tree):
         raise Failed("KDIR", f"{tree} is not a prepared kernel tree", None,
                      "it must be configured, with 'make modules_prepare' or a build")
     source = tree / "source" if (tree / "source").exists() else tree
+    kernel.warn_if_unknown(kernel.series_of(source))
     out = BUILD / "kdir"
     out.mkdir(parents=True, exist_ok=True)
     with Step(f"rdma_restrack.ko for {tree}", LOGS / "kdir.log") as step:

@@ -1,0 +1,62 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""
+Show that a semantic patch that has nothing to change any more is noticed.
+
+Each rule is applied to sources without the functions and types that it changes.
+It must end with an error that names the file and the rule, for that is what a
+person who brings a newer kernel gets to see.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import sys
+
+import rdma_tree
+
+
+def without_places(old, new):
+    """The old text without the functions and types that are others in the new one."""
+    lines = old.splitlines(keepends=True)
+    item = rdma_tree.items(lines)
+    gone = {item[line] for gone, _ in rdma_tree.hunks(lines, new.splitlines(keepends=True))
+            for line in (gone.start, *gone)}
+    return "".join(line for line, its in zip(lines, item) if its not in gone)
+
+
+def check(patch, source):
+    """What is wrong about the rules of one file."""
+    wrong, text = [], (source / patch.file).read_text()
+    for rule in patch.rules:
+        name = f"{patch.path.name}, rule {rule.name}"
+        result = patch.apply_rule(rule, text)
+        try:
+            patch.apply_rule(rule, without_places(text, result))
+            wrong.append(f"{name}: changed nothing, and did not say so")
+        except rdma_tree.Error as error:
+            said = str(error)
+            if not said.startswith(f"{name}, on {patch.file}: expected ") \
+                    or not said.endswith("got 0, +0 -0"):
+                wrong.append(f"{name}: said '{said}'")
+        text = result
+    return wrong
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.strip().split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--kernel-source", required=True, type=pathlib.Path)
+    source = parser.parse_args().kernel_source
+    patches = [rdma_tree.SemanticPatch(path) for path in sorted(rdma_tree.COCCI.glob("*.cocci"))]
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        wrong = sum(pool.map(lambda patch: check(patch, source), patches), [])
+    print(f"{sum(len(patch.rules) for patch in patches)} rules tried")
+    return "\n".join(wrong)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main() or 0)
+    except rdma_tree.Error as error:
+        sys.exit(str(error))
