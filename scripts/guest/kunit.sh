@@ -42,7 +42,9 @@ for module in rdma_restrack "$@"; do
 	echo "loading $module"
 	collect "before"
 	rm -f "$RESULTS"/before.*
-	if modprobe "$module"; then
+	# A suite waits until a deletion that waits has said so.
+	[ $module = rdma_restrack ] && options="wait_report=1" || options=
+	if modprobe "$module" $options; then
 		loaded="$module $loaded"
 	else
 		echo "$module does not load"

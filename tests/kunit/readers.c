@@ -4,6 +4,7 @@
  * and none comes in once he began.
  */
 
+#include "kernel_log.h"
 #include "mock_device.h"
 #include "mock_owner.h"
 
@@ -101,6 +102,32 @@ static void reader_may_take_another_reference(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
 	mock_finish(test, call);
 	take_away(res, way);
+}
+
+/*
+ * Who waits says so, again and again, and for what. That is each 10 s, but
+ * scripts/guest/kunit.sh loads the tracker with wait_report=1.
+ */
+static void tells_of_a_long_wait(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct log *log = log_from_here(test);
+	struct mock_call *call;
+	char who[64];
+
+	snprintf(who, sizeof(who), "rdma_restrack: mr %u of kernel [" MOCK_NAME "]: ", res->id);
+	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	call = mock_start(test, destroyer, mock_del, res);
+	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for 1 s, ",
+						     "2 references are held")));
+	rdma_restrack_put(res);
+	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for ",
+						     " s, 1 references are held")));
+	rdma_restrack_put(res);
+	mock_finish(test, call);
 }
 
 static void returns_at_once_without_readers(struct kunit *test)
@@ -281,6 +308,7 @@ static struct kunit_case readers_cases[] = {
 	KUNIT_CASE_PARAM(waits_for_a_reader, way_gen_params),
 	KUNIT_CASE_PARAM(waits_for_the_last_reader, way_gen_params),
 	KUNIT_CASE_PARAM(reader_may_take_another_reference, way_gen_params),
+	KUNIT_CASE_SLOW(tells_of_a_long_wait),
 	KUNIT_CASE_PARAM(returns_at_once_without_readers, way_gen_params),
 	KUNIT_CASE_PARAM(nobody_comes_in_meanwhile, way_gen_params),
 	KUNIT_CASE(synced_entry_is_back),

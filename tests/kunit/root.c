@@ -3,43 +3,11 @@
  * The root: from init over counting to clean, with and without leftovers.
  */
 
-#include <linux/kmsg_dump.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
+#include "kernel_log.h"
 #include "mock_device.h"
 #include "mock_owner.h"
-
-/* The kernel's log, from one point on. */
-struct log {
-	struct kmsg_dump_iter iter;
-	char line[512];
-};
-
-static struct log *log_from_here(struct kunit *test)
-{
-	struct log *log = kunit_kzalloc(test, sizeof(*log), GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, log);
-	kmsg_dump_rewind(&log->iter);
-	log->iter.cur_seq = log->iter.next_seq;
-	return log;
-}
-
-/* How many lines since then have all three of the strings. */
-static int log_lines(struct log *log, const char *a, const char *b, const char *c)
-{
-	struct kmsg_dump_iter iter = {};
-	size_t len;
-	int n = 0;
-
-	kmsg_dump_rewind(&iter);
-	iter.cur_seq = log->iter.cur_seq;
-	while (kmsg_dump_get_line(&iter, false, log->line, sizeof(log->line) - 1, &len)) {
-		log->line[len] = 0;
-		n += strstr(log->line, a) && strstr(log->line, b) && strstr(log->line, c);
-	}
-	return n;
-}
 
 static void new_root_is_empty(struct kunit *test)
 {
