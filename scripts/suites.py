@@ -26,14 +26,17 @@ MATRIX = tuple(kernel.Variant(series, name, llvm)
 # In how many guests the guest tests of one kernel run.
 PARTS = 2
 
+# How often devices vanish in `make soak`, in all guests together.
+ROUNDS = 500
+
 # For guests that load the modules for another reason than their suites.
 NO_KUNIT = "kunit.enable=0"
 
 
-def kunit(asked, made, race=5, steps=200_000, limit=300, only=None):
+def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"):
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
-    say(f"KUnit on {asked.variant.name} ...")
+    say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
     if asked.variant.kernel == "kasan":
         # It is some times slower than the others.
         steps, limit = steps // 4, limit * 4
@@ -42,7 +45,7 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None):
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
                f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
                + (f" kunit.filter_glob={only}" if only else ""))
-    verdict = guest.boot(asked, made.folder, "kunit", f"exec {words}", limit=limit,
+    verdict = guest.boot(asked, made.folder, name, f"exec {words}", limit=limit,
                          machine=guest.Machine(cpus=4, cmdline=cmdline))
     return results.kunit(asked, verdict, made.kunit, only)
 
@@ -68,22 +71,30 @@ def _parts():
     return parts
 
 
-def soak(asked, made):
-    """What takes long: the tests that race or take random steps, and devices that vanish."""
-    total = results.Total()
-    total.add(*kunit(asked, made, race=600, steps=10_000_000, limit=2400))
-    rounds, limit = 500, 7200
+def vanish(asked, made, part, rounds, limit):
+    """Devices that vanish, for so many rounds, in one guest."""
     tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
              if test.name == "vanish"]
     if not tests:
         raise Failed("soak", f"vanish.sh is not among the tests in {results.TESTS}")
-    say(f"{rounds} rounds of devices that vanish on {asked.variant.name} ...")
-    verdict = guest.boot(asked, made.folder, "vanish",
+    say(f"{rounds} rounds of devices that vanish on {asked.variant.name}, part {part} ...")
+    verdict = guest.boot(asked, made.folder, f"vanish-{part}",
                          f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "
                          "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit + 60,
                          machine=guest.Machine(cmdline=NO_KUNIT))
-    total.add(*results.guest(asked, verdict, tests))
-    return total.conclude()
+    return results.guest(asked, verdict, tests)
+
+
+def soak(asked, made):
+    """What takes long: the tests that race or take random steps, and devices that vanish."""
+    return _run([
+        *(functools.partial(vanish, asked, made, part + 1, ROUNDS // PARTS, limit=7200)
+          for part in range(PARTS)),
+        functools.partial(kunit, asked, made, steps=10_000_000, limit=5400,
+                          only="restrack_model", name="model"),
+        functools.partial(kunit, asked, made, race=600, limit=1800,
+                          only="restrack_c_race", name="race"),
+    ]).conclude()
 
 
 def test(kernels):
@@ -123,6 +134,11 @@ def _all(built):
                  for number, part in enumerate(_parts())]
         if made.kunit:
             jobs.append(functools.partial(kunit, asked, made, race=30))
+    return _run(jobs)
+
+
+def _run(jobs):
+    """The total of these jobs, of which as many run at a time as there are processors."""
     total = results.Total()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
