@@ -10,11 +10,16 @@ import ctypes
 import os
 import socket
 import struct
+import sys
 import threading
+from pathlib import Path
 
-P = ctypes.c_void_p
-INT = ctypes.c_int
-U8, U16, U32 = ctypes.c_uint8, ctypes.c_uint16, ctypes.c_uint32
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+# pylint: disable=wrong-import-position
+from libibverbs import INT, P, U32, Qp, QpCap, QpInitAttr, SrqInitAttr
+
+U8, U16 = ctypes.c_uint8, ctypes.c_uint16
 
 QP_TYPES = {"rc": 2, "uc": 3, "ud": 4, "xrc_send": 9, "xrc_recv": 10}
 ACCESS = 1 | 2 | 4              # local write, remote write, remote read
@@ -24,27 +29,6 @@ STATE, PKEY_INDEX, PORT, QKEY, ACCESS_FLAGS = 1 << 0, 1 << 4, 1 << 5, 1 << 6, 1 
 INIT = 1
 PORT_SPACES = {"tcp": 0x0106, "udp": 0x0111}
 MULTICAST_JOIN = 12
-
-
-class QpCap(ctypes.Structure):
-    _fields_ = [(name, U32) for name in (
-        "max_send_wr", "max_recv_wr", "max_send_sge", "max_recv_sge",
-        "max_inline_data")]
-
-
-class QpInitAttr(ctypes.Structure):
-    _fields_ = [("qp_context", P), ("send_cq", P), ("recv_cq", P), ("srq", P),
-                ("cap", QpCap), ("qp_type", INT), ("sq_sig_all", INT)]
-
-
-class Qp(ctypes.Structure):
-    _fields_ = [("context", P), ("qp_context", P), ("pd", P), ("send_cq", P),
-                ("recv_cq", P), ("srq", P), ("handle", U32), ("qp_num", U32)]
-
-
-class SrqInitAttr(ctypes.Structure):
-    _fields_ = [("srq_context", P), ("max_wr", U32), ("max_sge", U32),
-                ("srq_limit", U32)]
 
 
 class AhAttr(ctypes.Structure):

@@ -21,35 +21,16 @@ import signal
 import sys
 import threading
 
+sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+# pylint: disable=wrong-import-position
+from libibverbs import P, Qp, QpCap, QpInitAttr, SrqInitAttr
+
 verbs = ctypes.CDLL("libibverbs.so.1", use_errno=True)
-P = ctypes.c_void_p
-U32 = ctypes.c_uint32
 QPT_RC = 2
 ACCESS_LOCAL_WRITE = 1
 PAGE = 4096
 PR_SET_PDEATHSIG = 1
-
-
-class QpCap(ctypes.Structure):
-    _fields_ = [(name, U32) for name in (
-        "max_send_wr", "max_recv_wr", "max_send_sge", "max_recv_sge",
-        "max_inline_data")]
-
-
-class QpInitAttr(ctypes.Structure):
-    _fields_ = [("qp_context", P), ("send_cq", P), ("recv_cq", P), ("srq", P),
-                ("cap", QpCap), ("qp_type", ctypes.c_int),
-                ("sq_sig_all", ctypes.c_int)]
-
-
-class Qp(ctypes.Structure):
-    _fields_ = [("context", P), ("qp_context", P), ("pd", P), ("send_cq", P),
-                ("recv_cq", P), ("srq", P), ("handle", U32), ("qp_num", U32)]
-
-
-class SrqInitAttr(ctypes.Structure):
-    _fields_ = [("srq_context", P), ("max_wr", U32), ("max_sge", U32),
-                ("srq_limit", U32)]
 
 
 def function(name, result, *arguments):
