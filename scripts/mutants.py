@@ -1,15 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make mutants`: the module broken on purpose, one way at a time, and the test that notices.
 
-tests/mutants/mutants.toml has the ways. They are tried in a copy of the checkout in
-build/mutants, which is where this file runs as a program; the checkout is not touched. Each
-mutant names the suite, or the guest test, that is to catch it, and that one runs first; if it
-does not, all KUnit suites run. A mutant that no test catches is a test that is missing.
+tests/mutants/mutants.toml has the ways. They are tried in copies of the checkout in
+build/mutants, one for each processor, which is where this file runs as a program; the checkout
+is not touched. Each mutant names the suite, or the guest test, that is to catch it, and that
+one runs first; if it does not, all KUnit suites run. A mutant that no test catches is a test
+that is missing.
 """
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -24,7 +27,9 @@ from modules import LOGS
 from progress import Failed, say
 
 MUTANTS = CHECKOUT / "tests/mutants/mutants.toml"
-COPY = modules.BUILD / "mutants"
+COPIES = modules.BUILD / "mutants"
+# Where a copy leaves what its mutants came to: pairs of name and test, or none.
+TABLE = "build/mutants.json"
 
 SUITES = "restrack_*"
 # Seconds for a boot with some suites, hangs included (that is how some mutants are caught), and
@@ -106,68 +111,94 @@ def caught(debug, made, by):
     return test(debug, made, by) or (kunit(debug, made, SUITES) if by != SUITES else None)
 
 
-def try_all(mutants):
-    """The program that runs in the copy."""
+def asked():
+    """The mutants that ONLY= names, or all."""
+    only = os.environ.get("ONLY", "")
+    found = [mutant for mutant in Mutant.read() if re.search(only, mutant.name)]
+    if not found:
+        raise Failed("ONLY", f"no mutant has a name that matches '{only}'", MUTANTS)
+    return found
+
+
+def try_all(mutants, with_suites):
+    """What each of them came to; in a copy. The module as it is comes first."""
     debug = kernel.get(kernel.Variant.asked("debug"), LOGS)
     made = modules.build(debug)
-    for by in [SUITES, *sorted({m.by for m in mutants if m.by.endswith(".sh")})]:
+    for by in [*([SUITES] if with_suites else []),
+               *sorted({m.by for m in mutants if m.by.endswith(".sh")})]:
         if failed := caught(debug, made, by):
             raise Failed("the module as it is", failed, CHECKOUT / "build/logs")
     say("the module as it is passes")
-    table, bad = [], 0
+    table = []
     for number, mutant in enumerate(mutants, 1):
         unharmed = mutant.path.read_text()
         try:
             mutant.apply()
             said = caught(debug, mutant.build(debug), mutant.by)
-            bad += not said
-            table.append((mutant.name, said or "SURVIVED"))
         except Failed as failure:
-            bad += 1
-            table.append((mutant.name, f"NOT TRIED: {failure.why} {failure.log or ''}"))
+            said = None
+            say(f"{mutant.name}: not tried: {failure.why} {failure.log or ''}")
         finally:
             mutant.path.write_text(unharmed)
-        say(f"{number} of {len(mutants)}: {mutant.name}: {table[-1][1]}")
-    width = max(len(name) for name, _ in table)
-    for name, said in table:
-        print(f"{name:<{width}}  {said}")
-    print(f"{len(table) - bad} mutants caught, {bad} not", flush=True)
-    return 1 if bad else 0
+        table.append((mutant.name, said))
+        say(f"{number} of {len(mutants)}: {mutant.name}: {said or 'NOT CAUGHT'}")
+    return table
 
 
-def copy(files):
-    """Brings the copy up to date; what does not change keeps its time, for make."""
-    (COPY / "build").mkdir(parents=True, exist_ok=True)
+def copy(files, into):
+    """Brings a copy up to date; what does not change keeps its time, for make."""
+    (into / "build").mkdir(parents=True, exist_ok=True)
+    (into / TABLE).unlink(missing_ok=True)
     names = {path.relative_to(CHECKOUT) for path in files}
-    for old in (COPY.rglob("*") if COPY.exists() else ()):
-        name = old.relative_to(COPY)
+    for old in into.rglob("*"):
+        name = old.relative_to(into)
         if old.is_file() and name.parts[0] != "build" and name not in names:
             old.unlink()
     for name in names:
-        new, old = CHECKOUT / name, COPY / name
+        new, old = CHECKOUT / name, into / name
         if not old.exists() or old.read_bytes() != new.read_bytes():
             old.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(new, old)
             shutil.copymode(new, old)
 
 
-def run():
-    """Starts the program that is in the copy."""
-    say(f"the copy that gets broken is {COPY.relative_to(CHECKOUT)}")
-    done = subprocess.run([sys.executable, "-B", COPY / "scripts/mutants.py"], check=False)
-    return done.returncode
+def run(files):
+    """Tries the mutants, in as many copies of these files as there are processors."""
+    names = [mutant.name for mutant in asked()]
+    nr = min(len(names), os.cpu_count())
+    copies = [COPIES / str(number) for number in range(nr)]
+    for into in copies:
+        copy(files, into)
+    say(f"{len(names)} mutants, in {nr} copies below {COPIES.relative_to(CHECKOUT)}")
+    programs = [subprocess.Popen([sys.executable, "-B", into / "scripts/mutants.py",
+                                  str(number), str(nr)], stdin=subprocess.DEVNULL)
+                for number, into in enumerate(copies)]
+    try:
+        for program in programs:
+            program.wait()
+    except BaseException:
+        for program in programs:
+            program.send_signal(signal.SIGINT)
+        raise
+    table = dict(line for into in copies if (into / TABLE).exists()
+                 for line in json.loads((into / TABLE).read_text()))
+    width = max(map(len, names))
+    for name in names:
+        print(f"{name:<{width}}  {table.get(name) or 'NOT CAUGHT'}")
+    bad = sum(not table.get(name) for name in names)
+    print(f"{len(names) - bad} mutants caught, {bad} not", flush=True)
+    return 1 if bad else 0
 
 
-def main():
-    mutants = Mutant.read()
-    if only := os.environ.get("ONLY"):
-        mutants = [m for m in mutants if re.search(only, m.name)]
-    return try_all(mutants)
+def main(number, nr):
+    """The program that runs in a copy: each nr-th of the mutants."""
+    table = try_all(asked()[number::nr], with_suites=not number)
+    (CHECKOUT / TABLE).write_text(json.dumps(table))
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main())
+        sys.exit(main(*map(int, sys.argv[1:])))
     except Failed as error:
         sys.exit(f"FAILED {error}")
     except KeyboardInterrupt:
