@@ -13,12 +13,12 @@ ERROR, DONE = 2, 3
 DUMP_INTERRUPTED = 0x10
 
 # Attributes, see include/uapi/rdma/rdma_netlink.h
-DEV_INDEX, PORT_INDEX = 1, 3
+DEV_INDEX, DEV_NAME, PORT_INDEX, NDEV_NAME, LINK_TYPE = 1, 2, 3, 51, 65
 RES_LQPN, RES_PDN, RES_CQN, RES_MRN, RES_CM_IDN, RES_CTXN, RES_SRQN = \
     21, 60, 61, 62, 63, 64, 90
 STAT_MODE, STAT_RES, STAT_COUNTER_ID = 74, 75, 79
 RES_QP, RES_PD = 19, 46     # values of STAT_RES
-RES_QP_TABLE = 19           # encloses the QPs of a message
+RES_QP_TABLE, RES_CM_ID_TABLE = 19, 30      # enclose the objects of a message
 
 COMMANDS = {
     "get": 1, "res_get": 9, "res_qp_get": 10, "res_cm_id_get": 11, "res_cq_get": 12,
@@ -26,6 +26,8 @@ COMMANDS = {
     "res_qp_get_raw": 19, "res_cq_get_raw": 20, "res_mr_get_raw": 21,
     "res_ctx_get": 22, "res_srq_get": 23, "stat_get_status": 24, "res_srq_get_raw": 25,
 }
+# Requests that make and remove devices, which are nothing to try out.
+NEW_LINK, DELETE_LINK = 3, 4
 
 
 def attribute(number, value):

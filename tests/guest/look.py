@@ -17,6 +17,7 @@ import netlink
 LISTS = [name for name in netlink.COMMANDS if name.startswith("res_") and name != "res_get"]
 
 while True:
+    begin = time.monotonic()
     for device in sys.argv[1:]:
         try:
             where = [(netlink.DEV_INDEX, netlink.device_index(device))]
@@ -26,4 +27,5 @@ while True:
             connection = netlink.Connection()
             connection.answer(netlink.COMMANDS[name], where, netlink.DUMP)
             connection.close()
-    time.sleep(0.01)
+    # Others are to get something done, too.
+    time.sleep(max(0.01, time.monotonic() - begin))

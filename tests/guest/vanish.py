@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0
+"""Devices that come and go again and again, each time with connections open:
+
+	vanish.py ROUNDS KIND=ADDRESS...
+
+In each round a device of each kind is made on the network device n<kind>, which
+has that address; processes connect over it, and some are killed before it is
+removed, the others while it is. Prints a line for each round; says what went
+wrong, and ends with code 1 then.
+
+It asks the kernel itself: starting a tool takes longer than what it does, and a
+round has dozens of questions.
+"""
+
+import random
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "compare"))
+
+# pylint: disable=wrong-import-position
+import netlink
+
+DONE = "ok after 0 messages"
+OBJECTS = ("pd=2", "cq=2", "mr=2", "qp=3")
+
+
+class Wrong(Exception):
+    """What must not happen."""
+
+
+def wait(what, seconds, condition):
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise Wrong(what)
+        time.sleep(0.02)
+
+
+def a_moment():
+    time.sleep(random.uniform(0, 0.2))
+
+
+def ask(command, *given):
+    connection = netlink.Connection()
+    try:
+        return connection.answer(command, given)
+    finally:
+        connection.close()
+
+
+class Device:
+    """A device, from its making to its end."""
+
+    def __init__(self, kind, address):
+        self.name = f"{kind}0"
+        self.address = address
+        self.processes = []
+        self.removal = None
+        said = ask(netlink.NEW_LINK, (netlink.DEV_NAME, f"{self.name}\0".encode()),
+                   (netlink.LINK_TYPE, f"{kind}\0".encode()),
+                   (netlink.NDEV_NAME, f"n{kind}\0".encode()))
+        if said != DONE:
+            raise Wrong(f"no {self.name}: {said}")
+        self.index = netlink.device_index(self.name)
+        state = Path(f"/sys/class/infiniband/{self.name}/ports/1/state")
+        wait(f"{self.name} is not active", 10, lambda: "ACTIVE" in state.read_text())
+
+    def start(self, *command):
+        self.processes.append(subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, text=True))
+        return self.processes[-1]
+
+    def rping(self, end):
+        return self.start("rping", end, "-C", "100000000", "-a", self.address)
+
+    def cm_ids(self):
+        """How many there are, but for those of the kernel, which has none here."""
+        connection = netlink.Connection()
+        connection.send(netlink.COMMANDS["res_cm_id_get"],
+                        [(netlink.DEV_INDEX, self.index)], netlink.DUMP)
+        found = 0
+        while True:
+            for type_, _, payload in connection.receive():
+                if type_ in (netlink.ERROR, netlink.DONE):
+                    connection.close()
+                    return found
+                found += len(list(netlink.numbers_in(payload, netlink.RES_CM_ID_TABLE,
+                                                     netlink.RES_CM_IDN)))
+
+    def connect(self, with_objects):
+        """Opens a connection; in one round of four it may not be there yet."""
+        server = self.rping("-s")
+        wait(f"no listener on {self.name}", 20, lambda: self.cm_ids() >= 1)
+        client = self.rping("-c")
+        if with_objects:
+            program = self.start(str(HERE / "verbs.py"), self.name, *OBJECTS)
+            while (line := program.stdout.readline()) != "ready\n":
+                if not line:
+                    raise Wrong(f"verbs.py has ended on {self.name}")
+        if random.randrange(4):
+            # who listens, and both ends
+            wait(f"no connection on {self.name}", 20, lambda: self.cm_ids() >= 3)
+        else:
+            a_moment()
+        return server, client
+
+    def remove(self):
+        """Begins to; siw waits until nobody has it open any more."""
+        said = []
+
+        def remove():
+            said.append(ask(netlink.DELETE_LINK, (netlink.DEV_INDEX, self.index)))
+
+        self.removal = threading.Thread(target=remove)
+        self.removal.said = said
+        self.removal.start()
+
+    def is_gone(self):
+        self.removal.join(20)
+        if self.removal.said != [DONE]:
+            raise Wrong(f"cannot remove {self.name}: {self.removal.said or 'it takes too long'}")
+        wait(f"{self.name} is still there", 20,
+             lambda: not Path(f"/sys/class/infiniband/{self.name}").exists())
+
+    def kill(self, *processes):
+        for process in processes or self.processes:
+            process.kill()
+        for process in processes or self.processes:
+            process.wait()
+            process.stdout.close()
+
+
+def vanish(kind, address, with_objects):
+    device = Device(kind, address)
+    try:
+        ends = device.connect(with_objects)
+        if (end := random.choice([None, *ends])) is not None:
+            device.kill(end)
+        device.remove()
+        a_moment()
+    finally:
+        device.kill()
+    device.is_gone()
+
+
+def main(rounds, *devices):
+    for number in range(1, int(rounds) + 1):
+        try:
+            for device in devices:
+                vanish(*device.split("="), number % 4 == 0)
+        except Wrong as wrong:
+            sys.exit(f"round {number}: {wrong}")
+        print(f"round {number}, {time.monotonic():.0f} s", flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
