@@ -53,8 +53,17 @@ for module in rdma_restrack "$@"; do
 	collect "$module"
 done
 
+# Whoever needs the module goes first. Of the RDMA modules that came along, modprobe
+# leaves those behind that needed each other.
+unload() {
+	for holder in "/sys/module/$1/holders"/*; do
+		[ ! -e "$holder" ] || unload "$(basename "$holder")"
+	done
+	modprobe -r "$1"
+}
+
 for module in $loaded; do
-	modprobe -r "$module" || {
+	unload "$module" || {
 		echo "$module does not unload"
 		failed=1
 	}

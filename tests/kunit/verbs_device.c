@@ -24,6 +24,21 @@ static int destroy(struct ib_device *ib, enum rdma_restrack_type type)
 	return dev->destroy_error;
 }
 
+static int verbs_alloc_ucontext(struct ib_ucontext *ucontext, struct ib_udata *udata)
+{
+	return create(ucontext->device, RDMA_RESTRACK_CTX);
+}
+
+static void verbs_dealloc_ucontext(struct ib_ucontext *ucontext)
+{
+	destroy(ucontext->device, RDMA_RESTRACK_CTX);
+}
+
+/* So that the device can go while processes use it. */
+static void verbs_disassociate_ucontext(struct ib_ucontext *ucontext)
+{
+}
+
 static int verbs_alloc_pd(struct ib_pd *pd, struct ib_udata *udata)
 {
 	return create(pd->device, RDMA_RESTRACK_PD);
@@ -93,6 +108,33 @@ static struct ib_mr *verbs_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 
 	return mr ?: ERR_PTR(-ENOMEM);
 }
 
+/* Memory of the device; it is not tracked. */
+static struct ib_dm *verbs_alloc_dm(struct ib_device *ib, struct ib_ucontext *ucontext,
+				    struct ib_dm_alloc_attr *attr,
+				    struct uverbs_attr_bundle *attrs)
+{
+	struct ib_dm *dm = kzalloc_obj(*dm);
+
+	return dm ?: ERR_PTR(-ENOMEM);
+}
+
+static int verbs_dealloc_dm(struct ib_dm *dm, struct uverbs_attr_bundle *attrs)
+{
+	kfree(dm);
+	return 0;
+}
+
+static struct ib_mr *verbs_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
+				     struct ib_dm_mr_attr *attr,
+				     struct uverbs_attr_bundle *attrs)
+{
+	struct ib_mr *mr = verbs_alloc_mr(pd, IB_MR_TYPE_DM, 0);
+
+	if (!IS_ERR(mr))
+		to_verbs_device(pd->device)->mr = mr;
+	return mr;
+}
+
 static int verbs_dereg_mr(struct ib_mr *mr, struct ib_udata *udata)
 {
 	int ret = destroy(mr->device, RDMA_RESTRACK_MR);
@@ -103,6 +145,9 @@ static int verbs_dereg_mr(struct ib_mr *mr, struct ib_udata *udata)
 }
 
 static const struct ib_device_ops verbs_ops = {
+	.alloc_ucontext = verbs_alloc_ucontext,
+	.dealloc_ucontext = verbs_dealloc_ucontext,
+	.disassociate_ucontext = verbs_disassociate_ucontext,
 	.alloc_pd = verbs_alloc_pd,
 	.dealloc_pd = verbs_dealloc_pd,
 	.create_cq = verbs_create_cq,
@@ -115,7 +160,11 @@ static const struct ib_device_ops verbs_ops = {
 	.dealloc_xrcd = verbs_dealloc_xrcd,
 	.alloc_mr = verbs_alloc_mr,
 	.dereg_mr = verbs_dereg_mr,
+	.alloc_dm = verbs_alloc_dm,
+	.dealloc_dm = verbs_dealloc_dm,
+	.reg_dm_mr = verbs_reg_dm_mr,
 	/* the objects of this device are the plain ones of ib_core */
+	.size_ib_ucontext = sizeof(struct ib_ucontext),
 	.size_ib_pd = sizeof(struct ib_pd),
 	.size_ib_cq = sizeof(struct ib_cq),
 	.size_ib_qp = sizeof(struct ib_qp),

@@ -20,6 +20,8 @@ struct verbs_device {
 	/* the number of the next QP, and whether nobody is to see it */
 	u32 qp_num;
 	bool hide_qps;
+	/* the last memory region that a process registered */
+	struct ib_mr *mr;
 	/* tracked objects at the time of the last verb, of the type it works on */
 	int seen;
 	/* what binding a QP to a counter, and the reverse, return; how often it was tried */

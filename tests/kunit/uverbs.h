@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0 */
+/*
+ * A process that uses a registered device as a program does: it has opened the
+ * device's file and makes requests by ioctl, from memory of its own. It ends
+ * when the test does.
+ */
+
+#ifndef _RESTRACK_KUNIT_UVERBS_H_
+#define _RESTRACK_KUNIT_UVERBS_H_
+
+#include <linux/cred.h>
+#include <rdma/ib_user_ioctl_cmds.h>
+#include <rdma/ib_user_verbs.h>
+#include "mock_owner.h"
+#include "verbs_device.h"
+
+struct uverbs {
+	struct kunit *test;
+	struct mock_owner *owner;
+	/* the rights of the process, if they are not those of the kernel's threads */
+	const struct cred *cred;
+	/* in user space */
+	unsigned long memory;
+	struct file *file;
+};
+
+/* The process lives in the network namespace of the device. */
+struct uverbs *uverbs_open(struct kunit *test, struct verbs_device *dev,
+			   struct mock_owner *owner, const struct cred *cred);
+void uverbs_close(void *uverbs);
+
+/* An attribute of a request: data to or from the kernel, an object, or a new one. */
+struct uverbs_given {
+	u16 id;
+	enum { UVERBS_GIVES, UVERBS_GETS, UVERBS_USES, UVERBS_MAKES } how;
+	void *data;
+	u16 len;
+	u32 handle;
+};
+
+#define GIVES(attr, value)	{ UVERBS_ATTR_##attr, UVERBS_GIVES, &(value), sizeof(value) }
+#define GETS(attr, value)	{ UVERBS_ATTR_##attr, UVERBS_GETS, &(value), sizeof(value) }
+#define USES(attr, number)	{ UVERBS_ATTR_##attr, UVERBS_USES, .handle = number }
+#define MAKES(attr, number)	{ UVERBS_ATTR_##attr, UVERBS_MAKES, &(number), sizeof(u32) }
+
+int uverbs_request(struct uverbs *u, u16 object, u16 method,
+		   const struct uverbs_given *given, int nr);
+
+#define REQUEST(u, object, method, ...)						\
+({										\
+	const struct uverbs_given __given[] = { __VA_ARGS__ };			\
+										\
+	uverbs_request(u, UVERBS_OBJECT_##object, UVERBS_METHOD_##method, __given, \
+		       ARRAY_SIZE(__given));					\
+})
+
+/* The requests that have no method of their own. */
+#define UVERBS_WRITE(u, command, in, out)						\
+({										\
+	u64 __command = IB_USER_VERBS_CMD_##command;				\
+										\
+	REQUEST(u, DEVICE, INVOKE_WRITE, GIVES(WRITE_CMD, __command),		\
+		GIVES(CORE_IN, in), GETS(CORE_OUT, out));			\
+})
+
+/* What every program does first. */
+int uverbs_get_context(struct uverbs *u);
+int uverbs_alloc_pd(struct uverbs *u, u32 *pd);
+
+#endif /* _RESTRACK_KUNIT_UVERBS_H_ */
