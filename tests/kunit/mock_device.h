@@ -71,15 +71,4 @@ bool mock_found(struct ib_device *dev, struct rdma_restrack_entry *res);
 /* How many entries of the type a whole walk visits. */
 int mock_walk_length(struct ib_device *dev, enum rdma_restrack_type type);
 
-/* Polls a condition for some seconds; true as soon as it holds. */
-#define mock_await(condition)						\
-({									\
-	unsigned long __end = jiffies + 10 * HZ;			\
-	bool __ok;							\
-									\
-	while (!(__ok = (condition)) && time_before(jiffies, __end))	\
-		schedule_timeout_uninterruptible(1);			\
-	__ok;								\
-})
-
 #endif /* _RESTRACK_KUNIT_MOCK_DEVICE_H_ */

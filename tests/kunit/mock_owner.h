@@ -43,6 +43,17 @@ void mock_finish(struct kunit *test, struct mock_call *call);
  */
 bool mock_blocked(struct mock_call *call);
 
+/* Polls a condition for some seconds; true as soon as it holds. */
+#define mock_await(condition)						\
+({									\
+	unsigned long __end = jiffies + 10 * HZ;			\
+	bool __ok;							\
+									\
+	while (!(__ok = (condition)) && time_before(jiffies, __end))	\
+		schedule_timeout_uninterruptible(1);			\
+	__ok;								\
+})
+
 /*
  * How many references to the owner the tracker holds. Waking a thread up takes
  * one for a moment, so this waits a little for the number that the test wants

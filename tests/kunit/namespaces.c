@@ -8,9 +8,9 @@
 
 #include <linux/pid_namespace.h>
 #include <linux/sched/signal.h>
-#include <linux/umh.h>
 #include "mock_device.h"
 #include "mock_owner.h"
+#include "user_process.h"
 
 /* A process in a PID namespace of its own, that sleeps until it is killed. */
 struct resident {
@@ -23,15 +23,6 @@ struct colony {
 	struct task_struct *unshare;
 	struct resident resident[2];
 };
-
-/* Runs in the new process before it becomes unshare(1). */
-static int note_process(struct subprocess_info *info, struct cred *new)
-{
-	struct colony *colony = info->data;
-
-	colony->unshare = get_task_struct(current);
-	return 0;
-}
 
 /* The child of a process that is in another PID namespace than its parent. */
 static struct task_struct *child_in_new_namespace(struct task_struct *parent)
@@ -61,10 +52,6 @@ static void disband(void *data)
 			put_pid_ns(colony->resident[i].ns);
 			put_task_struct(colony->resident[i].task);
 		}
-	if (colony->unshare) {
-		send_sig(SIGKILL, colony->unshare, 1);
-		put_task_struct(colony->unshare);
-	}
 }
 
 /*
@@ -78,21 +65,13 @@ static struct colony *found_colony(struct kunit *test)
 		"/usr/bin/unshare", "--pid", "--fork", "--kill-child",
 		"/usr/bin/sleep", "600", NULL
 	};
-	static char *envp[2] = { "PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL };
 	struct colony *colony = kunit_kzalloc(test, sizeof(*colony), GFP_KERNEL);
-	struct subprocess_info *info;
 	struct task_struct *parent;
-	int i, ret;
+	int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, colony);
+	colony->unshare = user_process(test, argv);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, disband, colony));
-	info = call_usermodehelper_setup(argv[0], argv, envp, GFP_KERNEL, note_process,
-					 NULL, colony);
-	KUNIT_ASSERT_NOT_NULL(test, info);
-	ret = call_usermodehelper_exec(info, UMH_WAIT_EXEC);
-	if (ret)
-		kunit_skip(test, "cannot run %s: %d", argv[0], ret);
-
 	parent = colony->unshare;
 	for (i = 0; i < ARRAY_SIZE(colony->resident); i++) {
 		struct resident *r = &colony->resident[i];
