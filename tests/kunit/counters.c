@@ -4,12 +4,19 @@
  */
 
 #include <linux/cred.h>
+#include <net/netlink.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_counter.h>
 #include "counted_qp.h"
 #include "faults.h"
 #include "netlink.h"
 #include "registered_device.h"
+
+static void expect_counter_unreferenced(struct kunit *test, struct counted_qp *c)
+{
+	KUNIT_ASSERT_NOT_NULL(test, c->qp->counter);
+	KUNIT_EXPECT_EQ(test, kref_read(&c->qp->counter->res.kref), 1);
+}
 
 /* Regression 5: counters that are given out for processes are not shared by two. */
 static void history_05_a_counter_for_each_process(struct kunit *test)
@@ -29,6 +36,8 @@ static void history_05_a_counter_for_each_process(struct kunit *test)
 	KUNIT_EXPECT_NOT_NULL(test, b1->qp->counter);
 	KUNIT_EXPECT_PTR_NE(test, a1->qp->counter, b1->qp->counter);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 2);
+	expect_counter_unreferenced(test, a1);
+	expect_counter_unreferenced(test, b1);
 	/* the counter belongs to the process, too: 2 QPs and the counter */
 	MOCK_EXPECT_HELD(test, a, 3);
 	MOCK_EXPECT_HELD(test, b, 2);
@@ -81,6 +90,117 @@ static void history_05_kernel_and_process_do_not_share(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 1);
 	expect_unreferenced(test, user);
 	expect_unreferenced(test, kernel);
+}
+
+/* The contents of an attribute with others in it. */
+struct nest {
+	struct nlattr first[256];
+};
+
+static struct nest *ask_nest(struct kunit *test, struct verbs_device *dev,
+			     const struct given *attr, int nr, u16 type)
+{
+	struct nest *nest = kunit_kzalloc(test, sizeof(*nest), GFP_KERNEL);
+	struct inquiry inquiry = {
+		.dev = dev,
+		.op = RDMA_NLDEV_CMD_STAT_GET,
+		.attr = attr,
+		.nr = nr,
+		.wanted = type,
+		.into = nest,
+		.room = sizeof(*nest),
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, nest);
+	KUNIT_EXPECT_EQ(test, inquire(test, &inquiry), 0);
+	return nest;
+}
+
+#define for_each_in(attr, nest, rest)					\
+	nla_for_each_attr(attr, (nest)->first, sizeof(*(nest)), rest)
+
+/* The QPs that are bound to a counter, as it lists them. */
+static int bound_qps(struct kunit *test, struct verbs_device *dev, u32 counter, u32 *qpn,
+		     int room)
+{
+	const struct given attr[] = { DEV(dev), ON_PORT(PORT), FOR_QPS, COUNTER(counter) };
+	struct nest *nest = ask_nest(test, dev, attr, ARRAY_SIZE(attr), RDMA_NLDEV_ATTR_RES_QP);
+	struct nlattr *entry, *found;
+	int rest, nr = 0;
+
+	for_each_in(entry, nest, rest) {
+		found = nla_find_nested(entry, RDMA_NLDEV_ATTR_RES_LQPN);
+		if (found && nr < room)
+			qpn[nr] = nla_get_u32(found);
+		nr++;
+	}
+	return nr;
+}
+
+/* What the port has counted, with all that was counted for QPs. */
+static u64 counted(struct kunit *test, struct verbs_device *dev, int index)
+{
+	const struct given attr[] = { DEV(dev), ON_PORT(PORT) };
+	struct nest *nest = ask_nest(test, dev, attr, ARRAY_SIZE(attr),
+				     RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
+	struct nlattr *entry, *found;
+	int rest;
+
+	for_each_in(entry, nest, rest) {
+		found = nla_find_nested(entry, RDMA_NLDEV_ATTR_STAT_HWCOUNTER_ENTRY_VALUE);
+		if (found && !index--)
+			return nla_get_u64(found);
+	}
+	return U64_MAX;
+}
+
+static void counters_of_a_port_are_added_up(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
+	struct counted_qp *a1 = new_qp(test, dev, a, IB_QPT_RC, false);
+	struct counted_qp *b1 = new_qp(test, dev, b, IB_QPT_RC, false);
+
+	KUNIT_EXPECT_EQ(test, counted(test, dev, 0), 0);
+	KUNIT_ASSERT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), 0);
+	init_qp(test, a1, a);
+	KUNIT_EXPECT_EQ(test, counted(test, dev, 0), 100);
+	init_qp(test, b1, b);
+	KUNIT_EXPECT_EQ(test, counted(test, dev, 0), 300);
+	KUNIT_EXPECT_EQ(test, counted(test, dev, 1), 302);
+	expect_counter_unreferenced(test, a1);
+	expect_counter_unreferenced(test, b1);
+	/* what was counted stays */
+	kunit_release_action(test, destroy_qp, a1);
+	KUNIT_EXPECT_EQ(test, counted(test, dev, 0), 300);
+}
+
+static void a_counter_lists_its_qps(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
+	struct counted_qp *others = new_qp(test, dev, b, IB_QPT_RC, false);
+	struct counted_qp *unbound = new_qp(test, dev, a, IB_QPT_RC, false);
+	struct counted_qp *c[20];
+	u32 qpn[ARRAY_SIZE(c)] = {};
+	int i;
+
+	KUNIT_ASSERT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), 0);
+	init_qp(test, others, b);
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		c[i] = new_qp(test, dev, a, IB_QPT_RC, false);
+		init_qp(test, c[i], a);
+	}
+	KUNIT_ASSERT_NOT_NULL(test, c[0]->qp->counter);
+	KUNIT_EXPECT_EQ(test, bound_qps(test, dev, c[0]->qp->counter->id, qpn, ARRAY_SIZE(qpn)),
+			ARRAY_SIZE(c));
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		KUNIT_EXPECT_EQ(test, qpn[i], c[i]->number);
+		expect_unreferenced(test, c[i]);
+	}
+	expect_unreferenced(test, others);
+	expect_unreferenced(test, unbound);
+	expect_counter_unreferenced(test, c[0]);
 }
 
 /*
@@ -379,6 +499,8 @@ static struct kunit_case counters_cases[] = {
 	KUNIT_CASE(history_05_a_counter_for_each_process),
 	KUNIT_CASE(history_05_a_counter_for_each_type),
 	KUNIT_CASE(history_05_kernel_and_process_do_not_share),
+	KUNIT_CASE(counters_of_a_port_are_added_up),
+	KUNIT_CASE(a_counter_lists_its_qps),
 	KUNIT_CASE_PARAM(history_06_11_12_13_bad_requests, request_gen_params),
 	KUNIT_CASE(history_11_12_13_invisible_qp),
 	KUNIT_CASE(history_07_08_lookups_that_fail),
