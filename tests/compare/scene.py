@@ -66,6 +66,14 @@ class Scene:
 
     # Devices
 
+    @property
+    def can_take_away(self):
+        """Can the driver take a device from the processes that have it open?
+
+        siw cannot, nor can rxe of Linux 7.2: it waits until they have closed it.
+        """
+        return self.kind == "rxe" and not os.uname().release.startswith("7.2.")
+
     @staticmethod
     def load_modules():
         """All that a workload may need; devices are what they make."""

@@ -320,12 +320,11 @@ def links(scene):
     a = scene.actor("user")
     a.set("dev1")
     scene.capture("used")
-    if scene.kind == "rxe":
+    if scene.can_take_away:
         scene.delete_link("dev1")
         scene.capture("deleted-while-used")
         a.exit()
     else:
-        # siw cannot take a device away from a process: it waits for its end.
         deletion = scene.start("rdma", "link", "delete", "dev1")
         scene.wait(lambda: not os.path.exists("/sys/class/infiniband_verbs/uverbs1"),
                    "dev1 is on its way out")
@@ -376,9 +375,8 @@ def two_devices(scene):
     both.bind("one", "10.7.2.1", 7002)
     both.listen("one")
     scene.capture_all_ways("both")
-    if scene.kind == "siw":
-        # It waits for the end of those who use the device, and librdmacm keeps
-        # each device open that it has had an identifier on.
+    if not scene.can_take_away:
+        # librdmacm keeps each device open that it has had an identifier on.
         users[1].kill()
         both.kill()
     scene.delete_link("dev1")
@@ -428,15 +426,15 @@ def network_namespaces_exclusive(scene):
     scene.actor("stays").set("dev1")
     scene.capture("here-before")
     scene.capture("there-before", there)
-    if scene.kind == "siw":
-        # A device of a network device cannot leave it there.
+    if not scene.can_take_away:
+        # Then it cannot be moved either.
         moved = run("rdma", "dev", "set", "dev0", "netns", "away", check=False)
         scene.note("moved", code=moved.returncode)
     else:
         run("rdma", "dev", "set", "dev0", "netns", "away")
     scene.capture("here-moved")
     scene.capture("there-moved", there)
-    if scene.kind == "rxe":
+    if scene.can_take_away:
         inside = scene.actor("inside", lambda: enter("/run/netns/away", CLONE_NEWNET))
         inside.set("dev0")
         scene.capture("here-used")
