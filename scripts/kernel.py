@@ -18,12 +18,36 @@ from progress import Failed, Step, say
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
-# Per kernel: the fragments on top of tinyconfig (none: Debian's own binary),
-# and whether it needs clang.
+
+@dataclass(frozen=True)
+class Recipe:
+    """How one of the kernels is made."""
+
+    fragments: tuple = ()       # on top of tinyconfig (none: Debian's own binary)
+    clang: bool = False         # it needs clang
+    words: tuple = ()           # for the make of the kernel itself, not of modules
+
+
+# KCSAN watches the modules that are built outside the kernel, and of the kernel
+# itself no more than they need: races elsewhere are not ours to report, and an
+# access that nobody watches costs nothing.
+KCSAN_WORDS = (
+    "KCSAN_SANITIZE=n",
+    # The atomic operations of Rust are these functions.
+    "KCSAN_SANITIZE_helpers/helpers.o=y",
+    # Locks order what is done under them. KCSAN has to be told so, or it takes
+    # them for code without barriers.
+    *(f"KCSAN_INSTRUMENT_BARRIERS_{name}.o=y" for name in (
+        "mutex", "percpu-rwsem", "qrwlock", "rwsem", "semaphore", "spinlock",
+        "spinlock_debug")),
+)
+
 KERNELS = {
-    "stock": ((), False),
-    "debug": (("guest", "rdma", "debug"), False),
-    "kasan": (("guest", "rdma", "debug", "kasan"), True),
+    "stock": Recipe(),
+    "debug": Recipe(("guest", "rdma", "debug")),
+    "kasan": Recipe(("guest", "rdma", "debug", "kasan"), clang=True),
+    "kcsan": Recipe(("guest", "rdma", "debug", "kcsan"), clang=True,
+                    words=KCSAN_WORDS),
 }
 
 # Series that the tests are meant to pass on; others get a warning.
@@ -61,12 +85,12 @@ class Variant:
                          f"choose one of {', '.join(KERNELS)}")
         llvm = os.environ.get("LLVM", "") not in ("", "0")
         return Variant(os.environ.get("SERIES") or "7.3", kernel,
-                       (llvm or KERNELS[kernel][1]) and kernel != "stock")
+                       (llvm or KERNELS[kernel].clang) and kernel != "stock")
 
     @property
     def name(self):
         return f"{self.series}-{self.kernel}" + \
-            ("-llvm" if self.llvm and not KERNELS[self.kernel][1] else "")
+            ("-llvm" if self.llvm and not KERNELS[self.kernel].clang else "")
 
     @property
     def make_arguments(self):
@@ -265,9 +289,10 @@ def _stock(variant, root, package, logs):
 
 def _own(variant, root, package, logs):
     """A kernel of our own configuration, with everything but RDMA built in."""
+    recipe = KERNELS[variant.kernel]
     fragments = "".join((CONFIGS / f"{name}.config").read_text()
-                        for name in KERNELS[variant.kernel][0])
-    arguments = variant.make_arguments
+                        for name in recipe.fragments)
+    arguments = (*variant.make_arguments, *recipe.words)
 
     def make(objects):
         with Step(f"kernel {variant.name} from Debian's source (several minutes)",

@@ -37,8 +37,8 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
-    if asked.variant.kernel == "kasan":
-        # It is some times slower than the others.
+    if asked.variant.kernel in ("kasan", "kcsan"):
+        # They are some times slower than the others.
         steps, limit = steps // 4, limit * 4
     # Who loads a module waits for its suites, which is not to be taken for a hang.
     longest = max(race, steps // 10_000)
