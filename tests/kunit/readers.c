@@ -304,6 +304,83 @@ static void hammered_by_readers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
 }
 
+struct tug {
+	struct rdma_restrack_entry *res;
+	/* as in crowd_of_readers */
+	atomic_t inside;
+	bool gone;
+	bool stop;
+	struct tug_reader {
+		struct tug *tug;
+		int entered;
+		int too_late;
+	} reader[3];
+};
+
+static void get_and_put_without_end(void *data)
+{
+	struct tug_reader *reader = data;
+	struct tug *tug = reader->tug;
+	int i;
+
+	while (!READ_ONCE(tug->stop)) {
+		if (rdma_restrack_get(tug->res)) {
+			atomic_inc(&tug->inside);
+			if (READ_ONCE(tug->gone))
+				reader->too_late++;
+			atomic_dec(&tug->inside);
+			rdma_restrack_put(tug->res);
+			reader->entered++;
+		}
+		/* as often out as in, so that the last one of all is sometimes the keeper */
+		for (i = 0; i < 20; i++)
+			cpu_relax();
+		cond_resched();
+	}
+}
+
+/*
+ * One entry, on which threads take and drop references as fast as they can while
+ * its keeper makes it unreachable and brings it back: again and again somebody
+ * comes between any two steps that the keeper does, even those next to each other.
+ */
+static void tugged_by_readers(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct tug *tug = kunit_kzalloc(test, sizeof(*tug), GFP_KERNEL);
+	struct mock_call *call[ARRAY_SIZE(tug->reader)];
+	unsigned long end = jiffies + 2 * HZ;
+	int i, inside = 0, rounds = 0, entered = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, tug);
+	tug->res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	for (i = 0; i < ARRAY_SIZE(call); i++) {
+		tug->reader[i].tug = tug;
+		call[i] = mock_start(test, mock_owner(test), get_and_put_without_end,
+				     &tug->reader[i]);
+	}
+	do {
+		rdma_restrack_begin_del(tug->res);
+		inside += atomic_read(&tug->inside);
+		WRITE_ONCE(tug->gone, true);
+		cpu_relax();
+		WRITE_ONCE(tug->gone, false);
+		rdma_restrack_abort_del(tug->res);
+		rounds++;
+		cond_resched();
+	} while (time_before(jiffies, end));
+	WRITE_ONCE(tug->stop, true);
+	for (i = 0; i < ARRAY_SIZE(call); i++) {
+		mock_finish(test, call[i]);
+		KUNIT_EXPECT_EQ(test, tug->reader[i].too_late, 0);
+		entered += tug->reader[i].entered;
+	}
+	KUNIT_EXPECT_EQ(test, inside, 0);
+	KUNIT_EXPECT_GT(test, entered, 1000);
+	KUNIT_EXPECT_EQ(test, kref_read(&tug->res->kref), 1);
+	kunit_info(test, "%d rounds, %d references\n", rounds, entered);
+}
+
 static struct kunit_case readers_cases[] = {
 	KUNIT_CASE_PARAM(waits_for_a_reader, way_gen_params),
 	KUNIT_CASE_PARAM(waits_for_the_last_reader, way_gen_params),
@@ -314,6 +391,7 @@ static struct kunit_case readers_cases[] = {
 	KUNIT_CASE(synced_entry_is_back),
 	KUNIT_CASE(history_28_mr_moves_under_a_reader),
 	KUNIT_CASE(hammered_by_readers),
+	KUNIT_CASE_SLOW(tugged_by_readers),
 	{}
 };
 
