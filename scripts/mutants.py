@@ -5,7 +5,8 @@ tests/mutants/mutants.toml has the ways. They are tried in copies of the checkou
 build/mutants, one for each processor, which is where this file runs as a program; the checkout
 is not touched. Each mutant names the suite, or the guest test, that is to catch it, and that
 one runs first; if it does not, all KUnit suites run. A mutant that no test catches is a test
-that is missing.
+that is missing. Some show only on another kernel than the debug kernel, and are tried where
+KERNEL asks for it.
 """
 
 import json
@@ -35,6 +36,8 @@ SUITES = "restrack_*"
 # Seconds for a boot with some suites, hangs included (that is how some mutants are caught), and
 # for one with all of them.
 LIMIT, LIMIT_ALL = 150, 400
+# How many times as long the sanitizers take.
+SLOWER = 3
 FAILURE = r"(?:EXPECTATION|ASSERTION) FAILED|not ok \d"
 
 
@@ -46,11 +49,13 @@ class Mutant:
     file: str
     edits: tuple        # pairs of texts: what is there once, and what takes its place
     by: str             # a glob of KUnit suites, or a guest test (listing.sh)
+    kernel: str         # the kernel on which that notices
 
     @staticmethod
     def read():
         found = tomllib.loads(MUTANTS.read_text())["mutant"]
-        return [Mutant(m["name"], m["file"], tuple(map(tuple, m["edits"])), m["by"])
+        return [Mutant(m["name"], m["file"], tuple(map(tuple, m["edits"])), m["by"],
+                       m.get("kernel", "debug"))
                 for m in found]
 
     @property
@@ -66,21 +71,23 @@ class Mutant:
             text = text.replace(there, instead)
         self.path.write_text(text)
 
-    def build(self, debug):
+    def build(self, booted):
         """Only what the file is a part of."""
         if self.file.startswith("scripts/"):
-            return modules.build(debug)
-        modules.build_restrack(debug, modules.folder(debug.variant) / "module")
-        return modules.install(debug)
+            return modules.build(booted)
+        modules.build_restrack(booted, modules.folder(booted.variant) / "module")
+        return modules.install(booted)
 
 
-def kunit(debug, made, suites):
+def kunit(booted, made, suites):
     """What the first test that failed is called, or what else went wrong."""
     command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
+    slower = 1 if booted.variant.kernel == "debug" else SLOWER
     cmdline = (f"kunit.filter_glob={suites} loglevel=7 "
-               f"sysctl.kernel.hung_task_timeout_secs=50")
-    verdict = guest.boot(debug, made.folder, "kunit", command,
-                         limit=LIMIT_ALL if suites == SUITES else LIMIT,
+               f"rdma_restrack.model_steps={200_000 // slower} "
+               f"sysctl.kernel.hung_task_timeout_secs={50 * slower}")
+    verdict = guest.boot(booted, made.folder, "kunit", command,
+                         limit=(LIMIT_ALL if suites == SUITES else LIMIT) * slower,
                          machine=guest.Machine(cpus=4, cmdline=cmdline))
     suite, said = "", verdict.results / "kernel.log"
     for line in said.read_text(errors="replace").splitlines() if said.exists() else ():
@@ -94,39 +101,45 @@ def kunit(debug, made, suites):
     return f"{suite}: {verdict.why}" if verdict.why else None
 
 
-def guest_test(debug, made, script):
+def guest_test(booted, made, script):
     """The same for a script of tests/guest."""
     tests = [test for test in results.guest_tests() if test.path.name == script]
     if not tests:
         raise Failed(script, "is not a guest test")
-    verdict = guest.boot(debug, made.folder, "guest",
+    verdict = guest.boot(booted, made.folder, "guest",
                          f"TESTS={script} exec $CHECKOUT/scripts/guest/tests.sh",
                          limit=60 + tests[0].limit)
-    _, _, failures = results.guest(debug, verdict, tests)
+    _, _, failures = results.guest(booted, verdict, tests)
     return f"{failures[0].name}: {failures[0].why}" if failures else None
 
 
-def caught(debug, made, by):
+def caught(booted, made, by):
     test = guest_test if by.endswith(".sh") else kunit
-    return test(debug, made, by) or (kunit(debug, made, SUITES) if by != SUITES else None)
+    return test(booted, made, by) or (kunit(booted, made, SUITES) if by != SUITES else None)
+
+
+def variant():
+    """The kernel that KERNEL= asks for."""
+    return kernel.Variant.asked(os.environ.get("KERNEL") or "debug")
 
 
 def asked():
-    """The mutants that ONLY= names, or all."""
-    only = os.environ.get("ONLY", "")
-    found = [mutant for mutant in Mutant.read() if re.search(only, mutant.name)]
+    """The mutants for that kernel that ONLY= names, or all."""
+    only, name = os.environ.get("ONLY", ""), variant().kernel
+    found = [mutant for mutant in Mutant.read()
+             if mutant.kernel == name and re.search(only, mutant.name)]
     if not found:
-        raise Failed("ONLY", f"no mutant has a name that matches '{only}'", MUTANTS)
+        raise Failed("mutants", f"none for the kernel '{name}' matches ONLY='{only}'", MUTANTS)
     return found
 
 
 def try_all(mutants, with_suites):
     """What each of them came to; in a copy. The module as it is comes first."""
-    debug = kernel.get(kernel.Variant.asked("debug"), LOGS)
-    made = modules.build(debug)
+    booted = kernel.get(variant(), LOGS)
+    made = modules.build(booted)
     for by in [*([SUITES] if with_suites else []),
                *sorted({m.by for m in mutants if m.by.endswith(".sh")})]:
-        if failed := caught(debug, made, by):
+        if failed := caught(booted, made, by):
             raise Failed("the module as it is", failed, CHECKOUT / "build/logs")
     say("the module as it is passes")
     table = []
@@ -134,7 +147,7 @@ def try_all(mutants, with_suites):
         unharmed = mutant.path.read_text()
         try:
             mutant.apply()
-            said = caught(debug, mutant.build(debug), mutant.by)
+            said = caught(booted, mutant.build(booted), mutant.by)
         except Failed as failure:
             said = None
             say(f"{mutant.name}: not tried: {failure.why} {failure.log or ''}")

@@ -121,7 +121,7 @@ def model():
 
 def mutants():
     """break the module on purpose, one way at a time, and see the tests notice (half an hour)"""
-    _kernel("debug")
+    _kernel(mutation.variant().kernel)
     # Copies of the checkout are all that this needs, so another make may work beside it.
     fcntl.flock(_LOCK, fcntl.LOCK_UN)
     return mutation.run(checks.files())
