@@ -9,6 +9,7 @@ that is missing. Some show only on another kernel than the debug kernel, and are
 KERNEL asks for it.
 """
 
+import itertools
 import json
 import os
 import re
@@ -36,8 +37,9 @@ SUITES = "restrack_*"
 # Seconds for a boot with some suites, hangs included (that is how some mutants are caught), and
 # for one with all of them.
 LIMIT, LIMIT_ALL = 150, 400
-# How many times as long the sanitizers take.
+# How many times as long the sanitizers take, and a guest test beside some suites.
 SLOWER = 3
+GUEST_TEST = 4
 FAILURE = r"(?:EXPECTATION|ASSERTION) FAILED|not ok \d"
 
 
@@ -61,6 +63,10 @@ class Mutant:
     @property
     def path(self):
         return CHECKOUT / self.file
+
+    @property
+    def is_for_guest_test(self):
+        return self.by.endswith(".sh")
 
     def apply(self):
         text = self.path.read_text()
@@ -133,12 +139,24 @@ def asked():
     return found
 
 
+def share(mutants, number, nr):
+    """One of so many parts that take about as long as each other.
+
+    Those for guest tests are together: their tests must pass on the module as it is first.
+    """
+    mutants = sorted(mutants, key=lambda mutant: mutant.is_for_guest_test)
+    costs = [GUEST_TEST if mutant.is_for_guest_test else 1 for mutant in mutants]
+    begins = itertools.accumulate(costs, initial=0)
+    return [mutant for mutant, begin in zip(mutants, begins)
+            if begin * nr // sum(costs) == number]
+
+
 def try_all(mutants, with_suites):
     """What each of them came to; in a copy. The module as it is comes first."""
     booted = kernel.get(variant(), LOGS)
     made = modules.build(booted)
     for by in [*([SUITES] if with_suites else []),
-               *sorted({m.by for m in mutants if m.by.endswith(".sh")})]:
+               *sorted({m.by for m in mutants if m.is_for_guest_test})]:
         if failed := caught(booted, made, by):
             raise Failed("the module as it is", failed, CHECKOUT / "build/logs")
     say("the module as it is passes")
@@ -204,8 +222,8 @@ def run(files):
 
 
 def main(number, nr):
-    """The program that runs in a copy: each nr-th of the mutants."""
-    table = try_all(asked()[number::nr], with_suites=not number)
+    """The program that runs in a copy."""
+    table = try_all(share(asked(), number, nr), with_suites=not number)
     (CHECKOUT / TABLE).write_text(json.dumps(table))
 
 
