@@ -79,7 +79,7 @@ def soak():
 
 
 def matrix():
-    """'test' on Debian's kernels of both series, and on debug kernels of both with gcc and clang (an hour)"""
+    """'test' on Debian's kernels of both series, and on debug kernels of both with gcc and clang (two hours the first time)"""
     host.prepare(LOGS / "host.log")
     return suites.matrix(lambda variant: kernel.get(variant, LOGS))
 
