@@ -26,6 +26,9 @@ MATRIX = tuple(kernel.Variant(series, name, llvm)
 # In how many guests the guest tests of one kernel run.
 PARTS = 2
 
+# How many times as long the tests may take on kernels that are slower than the others.
+SLOWER = {"kasan": 4, "kcsan": 4}
+
 # How often devices vanish in `make soak`, in all guests together.
 ROUNDS = 500
 
@@ -37,9 +40,8 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
-    if asked.variant.kernel in ("kasan", "kcsan"):
-        # They are some times slower than the others.
-        steps, limit = steps // 4, limit * 4
+    slower = SLOWER.get(asked.variant.kernel, 1)
+    steps, limit = steps // slower, limit * slower
     # Who loads a module waits for its suites, which is not to be taken for a hang.
     longest = max(race, steps // 10_000)
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
@@ -54,9 +56,10 @@ def guest_tests(asked, made, part, tests):
     """Some guest tests, in one guest."""
     names = " ".join(test.path.name for test in tests)
     say(f"guest tests on {asked.variant.name}, part {part} ...")
-    limit = 60 + sum(test.limit for test in tests)
+    slower = SLOWER.get(asked.variant.kernel, 1)
+    limit = 60 + sum(test.limit for test in tests) * slower
     verdict = guest.boot(asked, made.folder, f"guest-{part}",
-                         f"TESTS='{names}' exec $CHECKOUT/scripts/guest/tests.sh",
+                         f"TESTS='{names}' SLOWER={slower} exec $CHECKOUT/scripts/guest/tests.sh",
                          limit=limit, machine=guest.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
 

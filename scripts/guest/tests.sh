@@ -6,14 +6,13 @@
 # in $RESULTS: <test>.log (its output), <test>.code (its exit code) and, if
 # something is wrong that the test did not see itself, <test>.complaint (a line
 # for each). A test has ended exactly if it has left a .code. $LIMIT takes the
-# place of the time limits of the tests.
+# place of the time limits of the tests; each is $SLOWER times as long.
 set -u
 . "$CHECKOUT/scripts/guest/leaks.sh"
 cd "$CHECKOUT/tests/guest" || exit 1
 
 # Kernel messages that are never fine.
 bad='WARNING: |BUG: |Oops|general protection|refcount_t: |possible recursive|possible circular|blocked for more than|waiting for .* to become free|rdma_restrack: leaked'
-limit_default=60
 
 rdma_modules() {
 	awk '$1 ~ /^(ib_|iw_cm|rdma_|siw|rxe|rds_rdma)/ { print $1 }' /proc/modules
@@ -47,6 +46,7 @@ run() {
 	local test=$1 name limit expected code since
 	name=$(basename "$test" .sh)
 	limit=${LIMIT:-$(sed -n '1,20s/^# time limit: \([0-9]*\).*/\1/p' "$test")}
+	limit=$((${limit:-60} * ${SLOWER:-1}))
 	expected=$(sed -n '1,20s/^# expects in dmesg: //p' "$test")
 	complaint=$RESULTS/$name.complaint
 	export TMPDIR=/tmp/$name
@@ -54,11 +54,11 @@ run() {
 	echo "=== $name"
 	echo "guest tests: start of $name" >/dev/kmsg
 	since=$(dmesg | wc -l)
-	timeout -k 5 "${limit:-$limit_default}" "$test" \
+	timeout -k 5 $limit "$test" \
 		>"$RESULTS/$name.log" 2>&1 </dev/null
 	code=$?
 	if [ $code = 124 ] || [ $code = 137 ]; then
-		echo "took longer than ${limit:-$limit_default} s" >>"$complaint"
+		echo "took longer than $limit s" >>"$complaint"
 	fi
 	dmesg | tail -n +$((since + 1)) >"$RESULTS/$name.dmesg"
 	grep -E "$bad" "$RESULTS/$name.dmesg" |
