@@ -6,8 +6,8 @@
 
 In each round a device of each kind is made on the network device n<kind>, which
 has that address; processes connect over it, and some are killed before it is
-removed, the others while it is. Prints a line for each round; says what went
-wrong, and ends with code 1 then.
+removed, the others while it is. Prints a line for each round, as KTAP has them;
+says what went wrong, and ends with code 1 then.
 
 It asks the kernel itself: starting a tool takes longer than what it does, and a
 round has dozens of questions.
@@ -157,7 +157,7 @@ def main(rounds, *devices):
                 vanish(*device.split("="), number % 4 == 0)
         except Wrong as wrong:
             sys.exit(f"round {number}: {wrong}")
-        print(f"round {number}, {time.monotonic():.0f} s", flush=True)
+        print(f"# round {number}, {time.monotonic():.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -23,9 +23,8 @@ vanish_again_and_again()
 	start look "$HERE/look.py" rxe0 siw0
 	looker=$pid
 	start monitor rdma monitor
-	"$HERE/vanish.py" "${ROUNDS:-2}" rxe=$RXE_ADDRESS siw=$SIW_ADDRESS >"$TMPDIR/vanish" 2>&1 ||
-		fail "vanish.py:"
-	sed 's/^/# /' "$TMPDIR/vanish"
+	"$HERE/vanish.py" "${ROUNDS:-2}" rxe=$RXE_ADDRESS siw=$SIW_ADDRESS 2>"$TMPDIR/vanish" ||
+		fail "vanish.py: $(cat "$TMPDIR/vanish")"
 	kill -0 $looker || fail "who looks at the devices has ended: $(cat "$TMPDIR/look")"
 	stop KILL $looker $pid
 }
