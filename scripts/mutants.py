@@ -24,6 +24,7 @@ import guest
 import kernel
 import modules
 import results
+import suites
 from buildroot import CHECKOUT
 from modules import LOGS
 from progress import Failed, say
@@ -37,8 +38,7 @@ SUITES = "restrack_*"
 # Seconds for a boot with some suites, hangs included (that is how some mutants are caught), and
 # for one with all of them.
 LIMIT, LIMIT_ALL = 150, 400
-# How many times as long the sanitizers take, and a guest test beside some suites.
-SLOWER = 3
+# How many times as long as some suites a guest test takes.
 GUEST_TEST = 4
 FAILURE = r"(?:EXPECTATION|ASSERTION) FAILED|not ok \d"
 
@@ -85,15 +85,15 @@ class Mutant:
         return modules.install(booted)
 
 
-def kunit(booted, made, suites):
+def kunit(booted, made, names):
     """What the first test that failed is called, or what else went wrong."""
     command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
-    slower = 1 if booted.variant.kernel == "debug" else SLOWER
-    cmdline = (f"kunit.filter_glob={suites} loglevel=7 "
+    slower = suites.SLOWER.get(booted.variant.kernel, 1)
+    cmdline = (f"kunit.filter_glob={names} loglevel=7 "
                f"rdma_restrack.model_steps={200_000 // slower} "
                f"sysctl.kernel.hung_task_timeout_secs={50 * slower}")
     verdict = guest.boot(booted, made.folder, "kunit", command,
-                         limit=(LIMIT_ALL if suites == SUITES else LIMIT) * slower,
+                         limit=(LIMIT_ALL if names == SUITES else LIMIT) * slower,
                          machine=guest.Machine(cpus=4, cmdline=cmdline))
     suite, said = "", verdict.results / "kernel.log"
     for line in said.read_text(errors="replace").splitlines() if said.exists() else ():
