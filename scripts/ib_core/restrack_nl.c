@@ -188,20 +188,19 @@ err:
 	return -EMSGSIZE;
 }
 
-/**
- * restrack_fill_srq_qps() - list the QPs that use an SRQ, as ranges
- * @msg: netlink message
- * @srq: the SRQ, which the caller holds a reference to
- *
- * Return: 0, -EMSGSIZE if the message is full, or -ENOMEM.
+/*
+ * List the QPs that @match says belong to @owner, one by one or, where their
+ * numbers follow each other, as @ranges.
  */
-int restrack_fill_srq_qps(struct sk_buff *msg, struct ib_srq *srq)
+static int fill_qps(struct sk_buff *msg, struct ib_device *dev,
+		    bool (*match)(const struct ib_qp *qp, const void *owner),
+		    const void *owner, bool ranges)
 {
 	struct nlattr *table_attr;
 	int num, i, ret = 0;
 	u32 *qpns, first;
 
-	num = restrack_qpns(srq->device, qp_has_srq, srq, &qpns);
+	num = restrack_qpns(dev, match, owner, &qpns);
 	if (num < 0)
 		return num;
 
@@ -213,7 +212,7 @@ int restrack_fill_srq_qps(struct sk_buff *msg, struct ib_srq *srq)
 
 	for (i = 0; i < num && !ret; i++) {
 		first = qpns[i];
-		while (i + 1 < num && qpns[i + 1] <= qpns[i] + 1)
+		while (ranges && i + 1 < num && qpns[i + 1] <= qpns[i] + 1)
 			i++;
 		ret = fill_qp_range(msg, first, qpns[i]);
 	}
@@ -228,6 +227,18 @@ out:
 }
 
 /**
+ * restrack_fill_srq_qps() - list the QPs that use an SRQ, as ranges
+ * @msg: netlink message
+ * @srq: the SRQ, which the caller holds a reference to
+ *
+ * Return: 0, -EMSGSIZE if the message is full, or -ENOMEM.
+ */
+int restrack_fill_srq_qps(struct sk_buff *msg, struct ib_srq *srq)
+{
+	return fill_qps(msg, srq->device, qp_has_srq, srq, true);
+}
+
+/**
  * restrack_fill_counter_qps() - list the QPs that are bound to a counter
  * @msg: netlink message
  * @counter: the counter, which the caller holds a reference to
@@ -237,28 +248,5 @@ out:
 int restrack_fill_counter_qps(struct sk_buff *msg,
 			      struct rdma_counter *counter)
 {
-	struct nlattr *table_attr;
-	int num, i, ret = 0;
-	u32 *qpns;
-
-	num = restrack_qpns(counter->device, qp_has_counter, counter, &qpns);
-	if (num < 0)
-		return num;
-
-	table_attr = nla_nest_start(msg, RDMA_NLDEV_ATTR_RES_QP);
-	if (!table_attr) {
-		ret = -EMSGSIZE;
-		goto out;
-	}
-
-	for (i = 0; i < num && !ret; i++)
-		ret = fill_qp_range(msg, qpns[i], qpns[i]);
-
-	if (ret)
-		nla_nest_cancel(msg, table_attr);
-	else
-		nla_nest_end(msg, table_attr);
-out:
-	kvfree(qpns);
-	return ret;
+	return fill_qps(msg, counter->device, qp_has_counter, counter, false);
 }
