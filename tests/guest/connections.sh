@@ -7,19 +7,6 @@
 
 . ./lib.sh
 
-devices_are_there()
-{
-	add_device rxe || fail "no rxe device"
-	add_device siw || fail "no siw device"
-	idle_rxe0=$(all rxe0)
-	idle_siw0=$(all siw0)
-}
-
-idle()
-{
-	eval "is_summary $1 \"\$idle_$1\""
-}
-
 has()
 {
 	[ "$(owned "$1" "$2" "$3")" -ge "$4" ]

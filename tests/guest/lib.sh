@@ -261,6 +261,22 @@ all()
 	rdma resource show "$1"
 }
 
+# The first test of scripts that use both kinds of device; it keeps what they show before.
+devices_are_there()
+{
+	add_device rxe || fail "no rxe device"
+	add_device siw || fail "no siw device"
+	idle_rxe0=$(all rxe0)
+	idle_siw0=$(all siw0)
+}
+
+# idle DEVICE: does it show the same again?
+idle()
+{
+	eval "set -- $1 \"\$idle_$1\""
+	[ "$(all "$1")" = "$2" ]
+}
+
 # list DEVICE TYPE [WORD]: the lines of objects, those with these words
 list()
 {
@@ -295,12 +311,6 @@ expect_owned()
 		expect "$1 of $owner on $device" "$2" "$(owned "$device" "$1" "$owner")"
 		shift 2
 	done
-}
-
-# is_summary DEVICE LINE: does the summary say that?
-is_summary()
-{
-	[ "$(all "$1")" = "$2" ]
 }
 
 # field NAME: of the first line on stdin
