@@ -26,10 +26,10 @@ pingpong()
 {
 	program=ibv_$1_pingpong
 	gid=$(gid_of rxe0)
-	start server "$program" -d rxe0 -g "$gid" -n 100000000
+	start_sender server "$program" -d rxe0 -g "$gid" -n 100000000
 	server=$pid
 	await 20 listening 4853 || fail "$(cat "$TMPDIR/server")"
-	start client "$program" -d rxe0 -g "$gid" -n 100000000 $RXE_ADDRESS
+	start_sender client "$program" -d rxe0 -g "$gid" -n 100000000 $RXE_ADDRESS
 	client=$pid
 	await 20 connected $server $client ||
 		fail "not connected: $(cat "$TMPDIR/server" "$TMPDIR/client")"
@@ -53,11 +53,11 @@ connected()
 rping_both_ends()
 {
 	address=$(address_of "$1")
-	start server rping -s -C 100000000 -a "$address"
+	start_sender server rping -s -C 100000000 -a "$address"
 	server=$pid
 	await 20 has "$1" cm_id $server 1 || fail "$(cat "$TMPDIR/server")"
 	list "$1" cm_id " pid $server " | grep -q LISTEN || fail "no listener"
-	start client rping -c -C 100000000 -a "$address"
+	start_sender client rping -c -C 100000000 -a "$address"
 	client=$pid
 	await 20 has "$1" cm_id $server 2 || fail "$(cat "$TMPDIR/client")"
 	await 20 has "$1" mr $client 1 || fail "$(cat "$TMPDIR/client")"

@@ -145,6 +145,15 @@ start()
 	started="$started $pid"
 }
 
+# start_sender NAME COMMAND...: the same for a program that sends without pause; it
+# makes way for those that look at it.
+start_sender()
+{
+	sender=$1
+	shift
+	start "$sender" nice -n 19 "$@"
+}
+
 # stop SIGNAL PID...: and wait for the end
 stop()
 {

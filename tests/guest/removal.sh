@@ -100,10 +100,10 @@ removed_under_a_process()
 
 rping_on()
 {
-	start server rping -s -C 100000000 -a "$2"
+	start_sender server rping -s -C 100000000 -a "$2"
 	server=$pid
 	await 20 has_cm_id "$1" $server || fail "$(cat "$TMPDIR/server")"
-	start client rping -c -C 100000000 -a "$(address_of "$1")"
+	start_sender client rping -c -C 100000000 -a "$(address_of "$1")"
 	client=$pid
 	await 20 has_cm_id "$1" $client || fail "$(cat "$TMPDIR/client")"
 }

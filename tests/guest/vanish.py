@@ -78,7 +78,9 @@ class Device:
         return self.processes[-1]
 
     def rping(self, end):
-        return self.start("rping", end, "-C", "100000000", "-a", self.address)
+        # It sends without pause, and makes way for everybody else.
+        return self.start("nice", "-n", "19",
+                          "rping", end, "-C", "100000000", "-a", self.address)
 
     def cm_ids(self):
         """How many there are, but for those of the kernel, which has none here."""
