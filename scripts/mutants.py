@@ -18,7 +18,7 @@ import signal
 import subprocess
 import sys
 import tomllib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 
 import guest
 import kernel
@@ -31,7 +31,7 @@ from progress import Failed, say
 
 MUTANTS = CHECKOUT / "tests/mutants/mutants.toml"
 COPIES = modules.BUILD / "mutants"
-# Where a copy leaves what its mutants came to: pairs of name and test, or none.
+# Where a copy leaves what its mutants came to: for each the name and the members of an Outcome.
 TABLE = "build/mutants.json"
 
 SUITES = "restrack_*"
@@ -41,6 +41,14 @@ LIMIT, LIMIT_ALL = 150, 400
 # How many times as long as some suites a guest test takes.
 GUEST_TEST = 4
 FAILURE = r"(?:EXPECTATION|ASSERTION) FAILED|not ok \d"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a mutant came to."""
+
+    caught: bool
+    said: str           # which test caught it, or what went wrong
 
 
 @dataclass(frozen=True)
@@ -90,7 +98,6 @@ def kunit(booted, made, names):
     command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     slower = suites.SLOWER.get(booted.variant.kernel, 1)
     cmdline = (f"kunit.filter_glob={names} loglevel=7 "
-               f"rdma_restrack.model_steps={200_000 // slower} "
                f"sysctl.kernel.hung_task_timeout_secs={50 * slower}")
     verdict = guest.boot(booted, made.folder, "kunit", command,
                          limit=(LIMIT_ALL if names == SUITES else LIMIT) * slower,
@@ -112,10 +119,7 @@ def guest_test(booted, made, script):
     tests = [test for test in results.guest_tests() if test.path.name == script]
     if not tests:
         raise Failed(script, "is not a guest test")
-    verdict = guest.boot(booted, made.folder, "guest",
-                         f"TESTS={script} exec $CHECKOUT/scripts/guest/tests.sh",
-                         limit=60 + tests[0].limit)
-    _, _, failures = results.guest(booted, verdict, tests)
+    _, _, failures = suites.guest_tests(booted, made, "mutants", tests)
     return f"{failures[0].name}: {failures[0].why}" if failures else None
 
 
@@ -166,13 +170,13 @@ def try_all(mutants, with_suites):
         try:
             mutant.apply()
             said = caught(booted, mutant.build(booted), mutant.by)
+            outcome = Outcome(bool(said), said or "NOT CAUGHT")
         except Failed as failure:
-            said = None
-            say(f"{mutant.name}: not tried: {failure.why} {failure.log or ''}")
+            outcome = Outcome(False, f"NOT TRIED: {failure.why} {failure.log or ''}".rstrip())
         finally:
             mutant.path.write_text(unharmed)
-        table.append((mutant.name, said))
-        say(f"{number} of {len(mutants)}: {mutant.name}: {said or 'NOT CAUGHT'}")
+        table.append((mutant.name, *astuple(outcome)))
+        say(f"{number} of {len(mutants)}: {mutant.name}: {outcome.said}")
     return table
 
 
@@ -211,12 +215,13 @@ def run(files):
         for program in programs:
             program.send_signal(signal.SIGINT)
         raise
-    table = dict(line for into in copies if (into / TABLE).exists()
-                 for line in json.loads((into / TABLE).read_text()))
+    table = {name: Outcome(*members) for into in copies if (into / TABLE).exists()
+             for name, *members in json.loads((into / TABLE).read_text())}
+    nothing = Outcome(False, "NOT TRIED: its copy did not come to its end")
     width = max(map(len, names))
     for name in names:
-        print(f"{name:<{width}}  {table.get(name) or 'NOT CAUGHT'}")
-    bad = sum(not table.get(name) for name in names)
+        print(f"{name:<{width}}  {table.get(name, nothing).said}")
+    bad = sum(not table.get(name, nothing).caught for name in names)
     print(f"{len(names) - bad} mutants caught, {bad} not", flush=True)
     return 1 if bad else 0
 

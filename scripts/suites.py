@@ -41,9 +41,9 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"
     words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
-    steps, limit = steps // slower, limit * slower
+    limit *= slower
     # Who loads a module waits for its suites, which is not to be taken for a hang.
-    longest = max(race, steps // 10_000)
+    longest = max(race, steps // 10_000 * slower)
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
                f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
                + (f" kunit.filter_glob={only}" if only else ""))
