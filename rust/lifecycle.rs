@@ -203,6 +203,6 @@ pub(crate) fn abort_del(entry: &Entry) {
 /// Waits until no reader can see what the object was before; the body of `rdma_restrack_sync()`.
 pub(crate) fn sync(entry: &Entry) {
     if entry.state() == State::Tracked {
-        in_table(entry, |root, _| root.sync(entry));
+        in_table(entry, |root, kind| root.sync(kind, entry));
     }
 }

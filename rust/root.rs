@@ -281,11 +281,15 @@ impl Root {
         self.table(kind).dead(entry.has_details());
     }
 
-    /// Lets readers leave who might see what the entry's object was; see [`Entry::drain`].
-    pub(crate) fn sync(&self, entry: &Entry) {
+    /// Lets readers leave who might see what the entry's object was; see [`Entry::drain`]. A walk
+    /// that passes meanwhile does not find it, so that is a change of the table.
+    pub(crate) fn sync(&self, kind: Kind, entry: &Entry) {
+        let table = self.table(kind);
+        table.turn();
         entry.drain();
         let _lock = self.rwsem.write();
         entry.revive();
+        table.turn();
     }
 
     /// Unlinks all entries and makes them invalid; `report` is told of each before. Frees what the
@@ -339,7 +343,8 @@ impl Root {
         count
     }
 
-    /// A number that changes whenever an entry comes or goes, and is never zero.
+    /// A number that changes whenever an entry comes or goes, or is out of sight for the time of a
+    /// sync; never zero.
     #[inline]
     pub(crate) fn generation(&self, kind: Kind) -> u32 {
         self.table(kind).generation()

@@ -97,7 +97,7 @@ impl Table {
         if details {
             self.dying_details.add(1, Relaxed);
         }
-        self.turns.add(1, Relaxed);
+        self.turn();
     }
 
     /// An entry that was being deleted is unlinked, or comes back.
@@ -107,6 +107,12 @@ impl Table {
         if details {
             self.dying_details.add(-1, Relaxed);
         }
+        self.turn();
+    }
+
+    /// An entry that is linked goes out of sight, or comes back; it is counted all the time.
+    #[inline]
+    pub(crate) fn turn(&self) {
         self.turns.add(1, Relaxed);
     }
 
@@ -133,7 +139,8 @@ impl Table {
         all.wrapping_sub(hidden).max(0)
     }
 
-    /// A number that changes whenever an entry comes or goes, and is never zero.
+    /// A number that changes whenever an entry comes or goes, or is out of sight for the time of a
+    /// sync; never zero.
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
         let turns = self.turns.load(Relaxed) as u32;

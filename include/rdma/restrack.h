@@ -96,7 +96,7 @@ struct rdma_restrack_table {
 	atomic_t		dying_details;
 	/* private: how often an entry was linked or unlinked */
 	u32			changes;
-	/* private: how often an entry began to be deleted, or came back */
+	/* private: how often a linked entry went out of sight, or came back */
 	atomic_t		turns;
 	/* private: where the search for an unused number starts */
 	u32			next_id;
@@ -514,7 +514,8 @@ rdma_restrack_next(struct rdma_restrack_root *res,
  * Takes no lock and does not sleep.
  *
  * Return: a number, never 0, that differs from the one before when objects of
- * this type came or went in between.
+ * this type came or went in between, if only out of sight for the time of an
+ * rdma_restrack_sync().
  */
 u32 rdma_restrack_generation(struct rdma_restrack_root *res,
 			     enum rdma_restrack_type type);

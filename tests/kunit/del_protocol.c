@@ -35,11 +35,15 @@ static void history_30_aborted_is_back(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
+	u32 generation;
 	int i;
 
 	for (i = 0; i < 3; i++) {
 		rdma_restrack_begin_del(&qp->res);
+		generation = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_QP);
 		rdma_restrack_abort_del(&qp->res);
+		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_QP),
+				generation);
 		KUNIT_EXPECT_TRUE(test, qp->res.valid);
 		KUNIT_EXPECT_EQ(test, qp->res.id, 3);
 		KUNIT_EXPECT_EQ(test, kref_read(&qp->res.kref), 1);

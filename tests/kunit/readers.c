@@ -142,7 +142,10 @@ static void returns_at_once_without_readers(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, res->valid);
 }
 
-/* Neither a lookup nor a walk nor a count meets an entry that is going away. */
+/*
+ * Neither a lookup nor a walk nor a count meets an entry that is going away, and
+ * the generation tells a walk that it may have missed one.
+ */
 static void nobody_comes_in_meanwhile(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
@@ -150,18 +153,25 @@ static void nobody_comes_in_meanwhile(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	struct rdma_restrack_entry *other = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	struct mock_owner *destroyer = mock_owner(test);
+	u32 before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR);
 	struct mock_call *call;
 
 	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
 	call = mock_start(test, destroyer, way->fn, res);
 	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
+	KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR), before);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 1);
 	/* and its neighbours are not held up by the wait */
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, other));
 	rdma_restrack_del(other);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
+	before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR);
 	rdma_restrack_put(res);
 	mock_finish(test, call);
+	/* it is back */
+	if (way->fn == mock_sync)
+		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR),
+				before);
 	take_away(res, way);
 }
 
