@@ -110,7 +110,7 @@ impl Table {
         self.turn();
     }
 
-    /// An entry that is linked goes out of sight, or comes back; it is counted all the time.
+    /// An entry that is linked goes out of sight, or comes back; the counts stay as they are.
     #[inline]
     pub(crate) fn turn(&self) {
         self.turns.add(1, Relaxed);

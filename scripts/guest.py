@@ -238,8 +238,7 @@ def _run(command, output, limit, show, interactive):
 def _broke_down(output, messages):
     """What QEMU said when it ended by an assertion of its own, before the guest said a word.
 
-    It does so once in some hundred boots (seen: msix_table_mmio_write). A guest that has begun is
-    never tried again.
+    Seen once, in msix_table_mmio_write. A guest that has begun is never tried again.
     """
     said = output.read_text(errors="replace").splitlines() if output.exists() else []
     if len(said) != 1 or (messages.exists() and messages.stat().st_size):

@@ -143,8 +143,8 @@ static void returns_at_once_without_readers(struct kunit *test)
 }
 
 /*
- * Neither a lookup nor a walk nor a count meets an entry that is going away, and
- * the generation tells a walk that it may have missed one.
+ * Neither a lookup nor a walk meets an entry that is going away, and the
+ * generation tells a walk that it may have missed one.
  */
 static void nobody_comes_in_meanwhile(struct kunit *test)
 {
