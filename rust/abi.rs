@@ -17,13 +17,20 @@ use crate::{
     clean,
     device::Device,
     entry::Entry,
+    key::Key,
     kind::Kind,
     lifecycle,
     misuse::Misuse,
     owner::KernelName,
     root::Root, //
 };
-use core::ptr;
+use core::{
+    ptr::{
+        self,
+        NonNull, //
+    },
+    slice, //
+};
 use kernel::{
     pid_namespace::PidNamespace,
     prelude::*,
@@ -167,6 +174,62 @@ export! {
         };
         root.next(kind, cursor, show_details)
             .map_or(ptr::null_mut(), into_raw)
+    }
+
+    /// Collects the keys of objects.
+    fn rdma_restrack_keys(
+        res: *mut bindings::rdma_restrack_root,
+        type_: bindings::rdma_restrack_type,
+        cursor: *mut bindings::u64_,
+        show_details: bool,
+        keys: *mut bindings::u64_,
+        max: bindings::u32_,
+    ) -> bindings::u32_ {
+        // SAFETY: What C promises.
+        let root = unsafe { root(res, FUNCTION) };
+        // SAFETY: What C promises; nobody else uses the caller's cursor meanwhile.
+        let cursor = unsafe { cursor.as_mut() };
+        let keys = NonNull::new(keys);
+        if cursor.is_none() || keys.is_none() {
+            Misuse::Null.warn(FUNCTION, type_, 0);
+        }
+        let (Some(root), Some(kind), Some(cursor), Some(keys)) =
+            (root, kind(type_, FUNCTION), cursor, keys)
+        else {
+            return 0;
+        };
+        // SAFETY: C has room for so many keys there, which nobody else uses meanwhile.
+        let keys = unsafe { slice::from_raw_parts_mut(keys.as_ptr().cast(), max as usize) };
+        root.keys(kind, cursor, show_details, keys) as bindings::u32_
+    }
+
+    /// Finds an object by its key.
+    fn rdma_restrack_get_bykey(
+        res: *mut bindings::rdma_restrack_root,
+        type_: bindings::rdma_restrack_type,
+        key: bindings::u64_,
+    ) -> *mut bindings::rdma_restrack_entry {
+        // SAFETY: What C promises.
+        let (Some(root), Some(kind)) = (unsafe { root(res, FUNCTION) }, kind(type_, FUNCTION))
+        else {
+            return EINVAL.to_ptr();
+        };
+        match root.get_by_key(kind, Key::from_sortable(key)) {
+            Ok(entry) => into_raw(entry),
+            Err(error) => error.to_ptr(),
+        }
+    }
+
+    /// Says how many deletions were taken back.
+    fn rdma_restrack_restores(
+        res: *mut bindings::rdma_restrack_root,
+        type_: bindings::rdma_restrack_type,
+    ) -> bindings::u32_ {
+        // SAFETY: What C promises.
+        match (unsafe { root(res, FUNCTION) }, kind(type_, FUNCTION)) {
+            (Some(root), Some(kind)) => root.restores(kind),
+            _ => 0,
+        }
     }
 
     /// Says whether objects came or went.

@@ -49,6 +49,8 @@ pub(crate) enum State {
     /// Lookups pass it over, and nobody has a reference as soon as the last reader has left. The
     /// entry keeps its place until it is known whether the object really goes.
     Dying,
+    /// As dying, but the object does not go: only its readers do.
+    Syncing,
     /// Its root was cleaned before the entry was deleted. Readers may still be there.
     Orphaned,
 }
@@ -265,11 +267,11 @@ impl Entry {
 
     /// Gives up the keeper's reference and waits until the last reader has left. Sleeps.
     ///
-    /// No new reader comes meanwhile: lookups see that the entry is dying. Without a reader the
-    /// completion is not even initialised.
+    /// No new reader comes meanwhile: lookups see the state, [`State::Dying`] or
+    /// [`State::Syncing`]. Without a reader the completion is not even initialised.
     #[inline]
-    pub(crate) fn drain(&self) {
-        self.state.store(State::Dying);
+    pub(crate) fn drain(&self, state: State) {
+        self.state.store(state);
         if !self.kref.put_if_last() {
             self.wait_for_readers(report_period(), |waited| self.report_wait(waited));
         }
@@ -338,7 +340,7 @@ impl Entry {
         self.valid.set(false);
         // The keeper of a dying entry has no reference to give up.
         self.state.store(match self.state.load() {
-            State::Dying => State::New,
+            State::Dying | State::Syncing => State::New,
             _ => State::Orphaned,
         });
     }
@@ -377,6 +379,24 @@ impl Entry {
         Some(unsafe { ARef::from_raw(NonNull::from(self)) })
     }
 
+    /// As [`Self::find`], but says in which state an entry is that is not to be had: [`State::New`]
+    /// if it is not tracked, or somebody put the reference of its keeper.
+    ///
+    /// To be called with the root's lock held, so that no entry is restored meanwhile.
+    pub(crate) fn find_or_state(&self) -> Result<ARef<Entry>, State> {
+        if let Some(found) = self.find() {
+            return Ok(found);
+        }
+        // Who gives up the last reference has stored the state before that: do not read what was
+        // there even earlier.
+        // SAFETY: A memory barrier has no requirement.
+        unsafe { bindings::restrack_helper_smp_rmb() };
+        Err(match self.state() {
+            State::Tracked => State::New,
+            state => state,
+        })
+    }
+
     /// Drops a reference; true if it was the last. Takes no lock, but to wake a waiter, and does
     /// not sleep.
     #[inline]
@@ -393,7 +413,7 @@ impl Entry {
     fn left(&self) {
         match self.state() {
             // The keeper waits for this.
-            State::Dying => self.comp.complete(),
+            State::Dying | State::Syncing => self.comp.complete(),
             // Nobody is going to delete an entry that was never added: its keeper just puts it.
             State::New => self.owner.release(),
             // Somebody put too often: the keeper has a reference. It will notice.
@@ -536,7 +556,7 @@ mod tests {
     fn without_a_reader_nobody_is_waited_for() -> Result {
         let entry = TestEntry::new(Kind::Pd)?;
         entry.begin();
-        entry.drain();
+        entry.drain(State::Dying);
         assert!(!entry.get());
         entry.end();
         Ok(())
@@ -571,14 +591,14 @@ mod tests {
         let entry = TestEntry::new(Kind::Pd)?;
         entry.begin();
         for _ in 0..3 {
-            entry.drain();
+            entry.drain(State::Dying);
             assert!(!entry.get());
             entry.revive();
             assert!(entry.state() == State::Tracked);
             assert!(entry.get());
             assert!(!entry.put());
         }
-        entry.drain();
+        entry.drain(State::Dying);
         entry.end();
         Ok(())
     }
@@ -591,7 +611,7 @@ mod tests {
         let second = first.clone();
         drop(first);
         drop(second);
-        entry.drain();
+        entry.drain(State::Dying);
         assert!(entry.find().is_none());
         entry.end();
         Ok(())

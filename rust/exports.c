@@ -27,3 +27,6 @@ EXPORT_SYMBOL(rdma_restrack_get_byid);
 EXPORT_SYMBOL(rdma_restrack_count_details);
 EXPORT_SYMBOL(rdma_restrack_next);
 EXPORT_SYMBOL(rdma_restrack_generation);
+EXPORT_SYMBOL(rdma_restrack_keys);
+EXPORT_SYMBOL(rdma_restrack_get_bykey);
+EXPORT_SYMBOL(rdma_restrack_restores);

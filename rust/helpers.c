@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /* See helpers.h. */
 
+#include <asm/barrier.h>
 #include <linux/bug.h>
 #include <linux/completion.h>
 #include <linux/jiffies.h>
@@ -35,6 +36,12 @@ bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 bool restrack_helper_kref_put(struct kref *kref)
 {
 	return refcount_dec_and_test(&kref->refcount);
+}
+
+/* Of the kernel crate, 7.2 and 7.3 have it under different names. */
+void restrack_helper_smp_rmb(void)
+{
+	smp_rmb();
 }
 
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j)

@@ -22,6 +22,7 @@ void restrack_helper_kref_get(struct kref *kref);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
 bool restrack_helper_kref_put(struct kref *kref);
 
+void restrack_helper_smp_rmb(void);
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
 const char *restrack_helper_task_comm(struct task_struct *task);

@@ -171,7 +171,7 @@ fn in_table(entry: &Entry, f: impl FnOnce(&Root, Kind)) {
 pub(crate) fn del(entry: &Entry) {
     in_table(entry, |root, kind| root.remove(kind, entry));
     if let State::Tracked | State::Orphaned = entry.state() {
-        entry.drain();
+        entry.drain(State::Dying);
     }
     entry.end();
 }
@@ -182,7 +182,7 @@ pub(crate) fn del(entry: &Entry) {
 pub(crate) fn begin_del(entry: &Entry) {
     if entry.state() == State::Tracked {
         in_table(entry, |root, kind| root.hide(kind, entry));
-        entry.drain();
+        entry.drain(State::Dying);
     }
 }
 

@@ -35,7 +35,10 @@ use crate::{
     },
     table::Table, //
 };
-use core::mem::offset_of;
+use core::mem::{
+    offset_of,
+    MaybeUninit, //
+};
 use kernel::{
     pid_namespace::PidNamespace,
     prelude::*,
@@ -134,7 +137,8 @@ impl Root {
                 return Some(found);
             }
             // The least product that other top bits choose for.
-            product = (product | u32::MAX.wrapping_shr(bits)).checked_add(1)?;
+            let rest = u32::MAX.checked_shr(bits).unwrap_or(0);
+            product = (product | rest).checked_add(1)?;
         }
     }
 }
@@ -152,14 +156,10 @@ impl Root {
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: &Entry, id: u32, details: bool) {
         let table = self.table(kind);
         let lock = self.room(table);
-        let mut key = Key::first_of(id);
+        let key = Key::new(id, table.serial(&lock));
         let mut gap = Self::gap(table, key.product(), &lock);
-        // Behind all that have the number already.
-        while let Some(next) = gap
-            .next()
-            .filter(|next| next.key().product() == key.product())
-        {
-            key = key.max(next.key().next()).min(Key::last_of(id));
+        // Behind those that have the number already.
+        while let Some(next) = gap.next().filter(|next| next.key() <= key) {
             gap = Gap::behind(next);
         }
         // INVARIANT: The entry is linked in this root below.
@@ -192,13 +192,13 @@ impl Root {
     unsafe fn add_to(&self, table: &Table, entry: &Entry) {
         let lock = self.room(table);
         let mut id = table.next_id(&lock);
-        let product = Key::first_of(id).product();
-        let mut gap = Self::gap(table, product, &lock);
-        if is_taken(&gap, product) {
-            (id, gap) = Self::find_unused(table, &lock);
+        let mut key = Key::new(id, table.serial(&lock));
+        let mut gap = Self::gap(table, key.product(), &lock);
+        if is_taken(&gap, key.product()) {
+            (id, key, gap) = Self::find_unused(table, &lock);
         }
         // INVARIANT: The entry is linked in this root below.
-        entry.place(self.as_raw(), id, Key::first_of(id), false);
+        entry.place(self.as_raw(), id, key, false);
         // SAFETY: By the requirement of this function, and the gap was found under this lock.
         // INVARIANT: Entries before it have lesser keys, those behind it greater ones.
         unsafe { gap.fill(entry, &lock) };
@@ -226,15 +226,15 @@ impl Root {
         gap
     }
 
-    /// The next number that is not in use, and the gap where it belongs.
+    /// The next number that is not in use, a key for it, and the gap where that belongs.
     #[cold]
-    fn find_unused<'a>(table: &'a Table, lock: &'a WriteGuard<'_>) -> (u32, Gap<'a, Entry>) {
+    fn find_unused<'a>(table: &'a Table, lock: &'a WriteGuard<'_>) -> (u32, Key, Gap<'a, Entry>) {
         loop {
             let id = table.next_id(lock);
-            let product = Key::first_of(id).product();
-            let gap = Self::gap(table, product, lock);
-            if !is_taken(&gap, product) {
-                return (id, gap);
+            let key = Key::new(id, table.serial(lock));
+            let gap = Self::gap(table, key.product(), lock);
+            if !is_taken(&gap, key.product()) {
+                return (id, key, gap);
             }
         }
     }
@@ -279,6 +279,7 @@ impl Root {
         let _lock = self.rwsem.write();
         entry.revive();
         self.table(kind).dead(entry.has_details());
+        self.table(kind).restored();
     }
 
     /// Lets readers leave who might see what the entry's object was; see [`Entry::drain`]. A walk
@@ -286,7 +287,7 @@ impl Root {
     pub(crate) fn sync(&self, kind: Kind, entry: &Entry) {
         let table = self.table(kind);
         table.turn();
-        entry.drain();
+        entry.drain(State::Syncing);
         let _lock = self.rwsem.write();
         entry.revive();
         table.turn();
@@ -372,7 +373,7 @@ impl Root {
     // A function of its own: it needs fewer registers than its caller.
     #[inline(never)]
     fn get_from<T>(&self, table: &Table, id: u32, f: impl FnOnce(Option<ARef<Entry>>) -> T) -> T {
-        let product = Key::first_of(id).product();
+        let product = Key::new(id, 0).product();
         let lock = self.rwsem.read();
         let (chain, _) = table.directory(&lock).chain(product);
         let mut gap = chain.front(&lock);
@@ -412,6 +413,64 @@ impl Root {
             *cursor = found.key().next().into_cursor();
         }
         found
+    }
+
+    /// Writes the keys of the objects at or behind a cursor to `keys`, as C code gets them, until
+    /// there is no more room or no more object, and moves the cursor behind the last one. Returns
+    /// how many there are.
+    pub(crate) fn keys(
+        &self,
+        kind: Kind,
+        cursor: &mut u64,
+        details: bool,
+        keys: &mut [MaybeUninit<u64>],
+    ) -> usize {
+        let start = Key::from_cursor(*cursor);
+        let mut count = 0;
+        let mut slots = keys.iter_mut();
+        let lock = self.rwsem.read();
+        let rest = self.each_chain(kind, start, &lock, |chain| {
+            chain
+                .iter(&lock)
+                .filter(|entry| entry.key() >= start && (details || !entry.has_details()))
+                .find(|entry| match slots.next() {
+                    Some(slot) => {
+                        slot.write(entry.key().into_sortable(entry.id()));
+                        count += 1;
+                        false
+                    }
+                    None => true,
+                })
+        });
+        *cursor = rest.map_or(Key::LAST, Entry::key).into_cursor();
+        count
+    }
+
+    /// Finds the object with this key, and takes a reference to its entry.
+    ///
+    /// # Errors
+    ///
+    /// `ENOENT` if it is gone, `EAGAIN` if it is being deleted, `EBUSY` if it is being synchronized.
+    pub(crate) fn get_by_key(&self, kind: Kind, key: Key) -> Result<ARef<Entry>> {
+        let lock = self.rwsem.read();
+        let (chain, _) = self.table(kind).directory(&lock).chain(key.product());
+        chain
+            .iter(&lock)
+            .find(|entry| entry.key() >= key)
+            .filter(|entry| entry.key() == key)
+            .ok_or(ENOENT)?
+            .find_or_state()
+            .map_err(|state| match state {
+                State::Syncing => EBUSY,
+                State::Dying => EAGAIN,
+                _ => ENOENT,
+            })
+    }
+
+    /// How many deletions of objects of a kind were taken back; it wraps.
+    #[inline]
+    pub(crate) fn restores(&self, kind: Kind) -> u32 {
+        self.table(kind).restores()
     }
 }
 

@@ -21,7 +21,9 @@ use core::mem::offset_of;
 use kernel::{
     prelude::*,
     sync::atomic::{
+        Acquire,
         Atomic,
+        Full,
         Relaxed, //
     }, //
 };
@@ -37,6 +39,7 @@ pub(crate) struct Table {
     dying_details: Atomic<i32>,
     changes: Once<u32>,
     turns: Atomic<i32>,
+    restored: Atomic<i32>,
     next_id: Once<u32>,
     grow_at: Once<u32>,
     directory: Guarded<Directory>,
@@ -47,6 +50,7 @@ const _: () = {
     assert!(size_of::<Table>() == size_of::<C>());
     assert!(align_of::<Table>() == align_of::<C>());
     assert!(offset_of!(Table, linked) == offset_of!(C, linked));
+    assert!(offset_of!(Table, restored) == offset_of!(C, restored));
     assert!(offset_of!(Table, next_id) == offset_of!(C, next_id));
     assert!(offset_of!(Table, directory) == offset_of!(C, directory));
 };
@@ -70,6 +74,12 @@ impl Table {
 
 /// Counting.
 impl Table {
+    /// The serial number of the next add: [`Self::linked`] makes the one after it another.
+    #[inline]
+    pub(crate) fn serial(&self, _lock: &WriteGuard<'_>) -> u32 {
+        self.changes.load()
+    }
+
     /// An entry was linked.
     #[inline]
     pub(crate) fn linked(&self, details: bool, _lock: &WriteGuard<'_>) {
@@ -110,10 +120,22 @@ impl Table {
         self.turn();
     }
 
+    /// A deletion was taken back, and the entry can be found again.
+    #[inline]
+    pub(crate) fn restored(&self) {
+        let _ = self.restored.fetch_add(1, Full);
+    }
+
+    /// How many deletions were taken back.
+    #[inline]
+    pub(crate) fn restores(&self) -> u32 {
+        self.restored.load(Acquire) as u32
+    }
+
     /// An entry that is linked goes out of sight, or comes back; the counts stay as they are.
     #[inline]
     pub(crate) fn turn(&self) {
-        self.turns.add(1, Relaxed);
+        let _ = self.turns.fetch_add(1, Full);
     }
 
     /// Is nothing linked?

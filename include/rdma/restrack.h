@@ -98,6 +98,8 @@ struct rdma_restrack_table {
 	u32			changes;
 	/* private: how often a linked entry went out of sight, or came back */
 	atomic_t		turns;
+	/* private: how many deletions were taken back */
+	atomic_t		restored;
 	/* private: where the search for an unused number starts */
 	u32			next_id;
 	/* private: how many linked entries are too many for the chains */
@@ -481,7 +483,9 @@ int rdma_restrack_count_details(struct rdma_restrack_root *res,
  * The walk needs no lock between calls and costs the same at each, and the
  * cursor may be kept for as long as one likes: an object that is there from the
  * first call to the last is visited exactly once, whatever else comes and goes
- * meanwhile. May sleep.
+ * meanwhile. The one exception is an object whose turn comes while it is in
+ * rdma_restrack_sync(), or between rdma_restrack_begin_del() and
+ * rdma_restrack_abort_del(): it is passed over. May sleep.
  *
  * Return: the next entry, with a reference that the caller has to put, or NULL
  * at the end.
@@ -519,5 +523,59 @@ rdma_restrack_next(struct rdma_restrack_root *res,
  */
 u32 rdma_restrack_generation(struct rdma_restrack_root *res,
 			     enum rdma_restrack_type type);
+
+/**
+ * rdma_restrack_keys() - collect the keys of the objects of one type
+ * @res: resource tracking root
+ * @type: type of the objects
+ * @cursor: where to go on: 0 to start, then what the last call left
+ * @show_details: include queue pairs of driver-specific types
+ * @keys: where the keys go; need not be initialized
+ * @max: how many there is room for
+ *
+ * A key stands for one object for as long as that is tracked, and for no other
+ * one that comes later, even under the same number (until 4 billion more were
+ * added). Keys compare as the numbers of their objects do, and those of objects
+ * with equal numbers as they were added; they do not come in this order. Keys of
+ * objects that are being deleted or synchronized are among them.
+ *
+ * A call holds the lock of the root for reading while it collects. May sleep.
+ *
+ * Return: how many keys there are in @keys; less than @max at the end.
+ */
+u32 rdma_restrack_keys(struct rdma_restrack_root *res,
+		       enum rdma_restrack_type type, u64 *cursor,
+		       bool show_details, u64 *keys, u32 max);
+
+/**
+ * rdma_restrack_get_bykey() - find the object that a key stands for
+ * @res: resource tracking root
+ * @type: type of the object
+ * @key: from rdma_restrack_keys()
+ *
+ * May sleep.
+ *
+ * Return: the entry with a reference that the caller has to put, or a pointer
+ * error: %-ENOENT if the object is gone; %-EAGAIN if it is being deleted, which
+ * rdma_restrack_abort_del() may take back; %-EBUSY if it is there, but in
+ * rdma_restrack_sync(); %-EINVAL for a bad argument.
+ */
+struct rdma_restrack_entry *
+rdma_restrack_get_bykey(struct rdma_restrack_root *res,
+			enum rdma_restrack_type type, u64 key);
+
+/**
+ * rdma_restrack_restores() - how many deletions were taken back
+ * @res: resource tracking root
+ * @type: type of the objects
+ *
+ * One who was told %-EAGAIN by rdma_restrack_get_bykey() has missed an object
+ * only if a deletion was taken back since. Takes no lock and does not sleep.
+ *
+ * Return: how often rdma_restrack_abort_del() brought an object of this type
+ * back. It wraps.
+ */
+u32 rdma_restrack_restores(struct rdma_restrack_root *res,
+			   enum rdma_restrack_type type);
 
 #endif /* _RDMA_RESTRACK_H_ */
