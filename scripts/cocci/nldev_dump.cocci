@@ -3,14 +3,18 @@
 // A dump kept the ordinal of the object to go on with, which cost time in the
 // square of their number and skipped live objects when earlier ones went away
 // between two messages; and it tried for ever to put an object into a message
-// that was too small for it. restrack_dump() walks with the tracker's cursor,
-// which is exact, and gives up with an error when there is no hope.
+// that was too small for it. restrack_dump() takes the keys of all objects when
+// the dump begins, and gives up with an error when there is no hope.
 //
-// The end of the dump says whether the table changed meanwhile.
+// One object by its number comes from the same file, so that no memory is
+// allocated while it is referenced.
 //
 // File: drivers/infiniband/core/nldev.c
 // Rule walk: 1 place, +6 -52
 // Rule locals: 1 place, +1 -8
+// Rule doit: 1 place, +0 -5
+// Rule doit_fill: 1 place, +2 -1
+// Rule doit_put: 1 place, +0 -4
 
 @walk@
 iterator name xa_for_each;
@@ -68,4 +72,43 @@ symbol idx, entry_attr, false;
  	...
 -	bool filled = false;
  	...
+ }
+
+@doit@
+identifier device, type, id, res;
+@@
+ res_get_common_doit(...)
+ {
+ 	<+...
+-	res = rdma_restrack_get_byid(device, type, id);
+-	if (IS_ERR(res)) {
+-		...
+-	}
+ 	...+>
+ }
+
+@doit_fill@
+symbol device, id, ret;
+identifier type, nlh, fill, capable, msg, res, port;
+@@
+ res_get_common_doit(struct sk_buff *skb, struct nlmsghdr *nlh,
+		     struct netlink_ext_ack *extack,
+		     enum rdma_restrack_type type, res_fill_func_t fill)
+ {
+ 	<+...
+-	ret = fill(msg, capable, res, port);
++	ret = restrack_fill_byid(msg, nlh, device, type, id, fill, capable, port);
+ 	...+>
+ }
+
+@doit_put@
+identifier res;
+@@
+ res_get_common_doit(...)
+ {
+ 	...
+-	struct rdma_restrack_entry *res;
+ 	<+...
+-	rdma_restrack_put(res);
+ 	...+>
  }

@@ -2,16 +2,16 @@
 //
 // The lists of the QPs of an SRQ and of a counter were made under the tracker's
 // spinlock, and the second one without a reference to the QPs it looked at.
-// restrack_nl.c has both now. An SRQ whose list cannot be made for want of
-// memory says so, instead of claiming that the message is full.
+// restrack_nl.c has both now: it adds them behind what these functions say, for
+// it makes them before the SRQ or the counter is referenced.
 //
 // File: drivers/infiniband/core/nldev.c
 // Rule srq_range: 1 place, +0 -29
 // Rule srq_qps: 1 place, +0 -57
-// Rule srq_caller: 1 place, +4 -2
+// Rule srq_caller: 1 place, +0 -3
 // Rule counter_qp: 1 place, +0 -19
 // Rule counter_qps: 1 place, +0 -36
-// Rule counter_caller: 1 place, +7 -4
+// Rule counter_caller: 1 place, +1 -2
 
 @srq_range@
 @@
@@ -22,20 +22,14 @@
 -fill_res_srq_qps(...) { ... }
 
 @srq_caller@
-identifier msg, srq, dev;
+identifier msg, srq;
 statement failed;
 @@
  fill_res_srq_entry(struct sk_buff *msg, ...)
  {
  	...
- 	struct ib_device *dev = ...;
-+	int ret;
- 	...
 -	if (fill_res_srq_qps(msg, srq))
 -		failed
-+	ret = restrack_fill_srq_qps(msg, srq);
-+	if (ret)
-+		return ret;
  	...
  }
 
@@ -49,23 +43,14 @@ statement failed;
 
 @counter_caller@
 identifier msg, counter;
-expression done;
-statement failed;
+expression before, behind;
 @@
  fill_res_counter_entry(struct sk_buff *msg, ...)
  {
- 	struct rdma_counter *counter = ...;
-+	int ret;
  	...
- 	if (done
+ 	if (before
 -	    || fill_stat_counter_qps(msg, counter)
--	    || fill_stat_counter_hwcounters(msg, counter)
- 	   )
- 		failed
-+
-+	ret = restrack_fill_counter_qps(msg, counter);
-+	if (ret)
-+		return ret;
--	return 0;
-+	return fill_stat_counter_hwcounters(msg, counter);
+ 	    || behind)
+ 		return ...;
+ 	...
  }

@@ -9,9 +9,10 @@
 
 #include <rdma/restrack.h>
 
-struct ib_srq;
+struct ib_device;
 struct netlink_callback;
-struct rdma_counter;
+struct nlmsghdr;
+struct sk_buff;
 
 typedef int (*restrack_fill_t)(struct sk_buff *msg, bool has_cap_net_admin,
 			       struct rdma_restrack_entry *res, u32 port);
@@ -20,8 +21,9 @@ int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		  struct ib_device *dev, enum rdma_restrack_type type,
 		  int attrtype, restrack_fill_t fill, u32 port,
 		  bool show_details);
-int restrack_fill_srq_qps(struct sk_buff *msg, struct ib_srq *srq);
-int restrack_fill_counter_qps(struct sk_buff *msg,
-			      struct rdma_counter *counter);
+int restrack_fill_byid(struct sk_buff *msg, const struct nlmsghdr *nlh,
+		       struct ib_device *dev, enum rdma_restrack_type type,
+		       u32 id, restrack_fill_t fill, bool has_cap_net_admin,
+		       u32 port);
 
 #endif /* _RDMA_CORE_RESTRACK_H_ */

@@ -1,13 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Walks over tracked objects on behalf of netlink: dumps of all objects of one
- * type, and the lists of QPs that belong to an SRQ or a counter.
+ * What netlink says about tracked objects: dumps of all objects of one type, one
+ * object by its number, and the lists of QPs that belong to an SRQ or a counter.
  *
- * rdma_restrack_next() returns each object with a reference and holds no lock
- * afterwards, so everything here may sleep and disturbs nobody.
+ * A dump begins with the keys of all objects that are there, sorted by number,
+ * and asks for one object after the other by its key. So the list is a snapshot:
+ * what went meanwhile is left out, what came later is not in it.
+ *
+ * No lock is held while objects are filled in. Nothing here allocates memory
+ * while it holds a reference to an object: reclaim may wait for a disk, the disk
+ * for a connection, and the connection for the reference to its QP.
  */
 
 #include <linux/capability.h>
+#include <linux/sched/mm.h>
 #include <linux/slab.h>
 #include <linux/sort.h>
 #include <net/netlink.h>
@@ -17,102 +23,198 @@
 
 #include "restrack.h"
 
+/* How many keys are collected at once, with the lock of the tracker held */
+#define KEYS_AT_ONCE 1024
+
 /**
  * struct restrack_dump_ctx - where a dump stands between two messages
- * @cursor: before the object to go on with
- * @complete: the last message went to the end of the table
+ * @keys: keys of the objects to show, in ascending order; NULL if there was no
+ *	memory for them
+ * @num: how many
+ * @next: index of the one to go on with
+ * @cursor: without @keys: where in the order of the tracker to go on
+ * @restores: how many deletions had been taken back when the dump began
+ * @tried: size of the largest message that was too small for the next object
+ * @largest: size of the largest message of this dump
+ * @begun: the keys have been collected
+ * @passed: an object was left out because it was being deleted
+ * @missed: an object was left out although it is there
  */
 struct restrack_dump_ctx {
+	u64 *keys;
 	u64 cursor;
-	bool complete;
+	u32 num;
+	u32 next;
+	u32 restores;
+	u32 tried;
+	u32 largest;
+	bool begun;
+	bool passed;
+	bool missed;
 };
 
 /**
- * restrack_dump() - put the next objects of a dump into a message
- * @skb: the message
- * @cb: state of the dump
- * @dev: RDMA device
- * @type: type of the objects
- * @attrtype: netlink attribute that encloses one object
- * @fill: adds the attributes of one object; -EAGAIN leaves this object out,
- *	any other error but -EMSGSIZE ends the dump
- * @port: for @fill
- * @show_details: dump also QPs of driver-specific types
- *
- * The object that does not fit any more comes first in the next message. If it
- * does not fit when the message is still empty it never will, and the dump ends
- * with -EMSGSIZE.
- *
- * If the table changed between the first message and the end, NLM_F_DUMP_INTR
- * is set in the message that ends the dump. It is not set before, because
- * libmnl drops a message that has it, and everything after that. Objects that
- * come and go when all have been put into messages do not count.
- *
- * Return: 1 if there was an object left to dump, 0 if there was none, or an
- * error.
+ * struct restrack_qpns - numbers of QPs
+ * @list: the numbers
+ * @num: how many there are
+ * @max: how many there is room for
  */
-int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
-		  struct ib_device *dev, enum rdma_restrack_type type,
-		  int attrtype, restrack_fill_t fill, u32 port,
-		  bool show_details)
+struct restrack_qpns {
+	u32 *list;
+	u32 num;
+	u32 max;
+};
+
+/**
+ * struct restrack_query - what is asked for
+ * @root: where
+ * @type: type of the objects
+ * @fill: adds the attributes of one object
+ * @has_cap_net_admin: for @fill
+ * @port: for @fill
+ * @has_qpns: a list of QPs is part of what is told of each object
+ * @qpns: memory for that list
+ */
+struct restrack_query {
+	struct rdma_restrack_root *root;
+	enum rdma_restrack_type type;
+	restrack_fill_t fill;
+	bool has_cap_net_admin;
+	u32 port;
+	bool has_qpns;
+	struct restrack_qpns qpns;
+};
+
+static int cmp_key(const void *a, const void *b)
 {
-	bool has_cap_net_admin = netlink_capable(cb->skb, CAP_NET_ADMIN);
-	struct restrack_dump_ctx *ctx = (void *)cb->ctx;
-	u64 cursor = ctx->cursor;
-	struct rdma_restrack_entry *res;
-	struct nlattr *entry_attr;
-	bool empty = true;
-	int found = 0;
-	int ret;
+	return cmp_int(*(const u64 *)a, *(const u64 *)b);
+}
 
-	NL_ASSERT_CTX_FITS(struct restrack_dump_ctx);
+/*
+ * Collect the keys of all objects of a type, in ascending order. The memory is
+ * charged to the one who asks.
+ *
+ * Return: the keys, *@num of them, to be freed with kvfree(), or NULL.
+ */
+static u64 *restrack_sorted_keys(struct rdma_restrack_root *root,
+				 enum rdma_restrack_type type,
+				 bool show_details, u32 *num)
+{
+	u64 *keys = NULL, *more, cursor = 0;
+	u32 max, got, want;
 
-	/* What changes from here on changes during the dump */
-	if (!cb->prev_seq)
-		cb->prev_seq = rdma_restrack_generation(&dev->res, type);
+	/* and some that come meanwhile or are being deleted */
+	max = rdma_restrack_count_details(root, type, NULL, show_details) + 64;
+	*num = 0;
+	for (;;) {
+		more = kvrealloc(keys, array_size(max, sizeof(*keys)),
+				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+		if (!more)
+			goto err;
+		keys = more;
 
-	while ((res = rdma_restrack_next(&dev->res, type, &cursor,
-					 show_details))) {
-		found = 1;
-
-		ret = -EMSGSIZE;
-		entry_attr = nla_nest_start_noflag(skb, attrtype);
-		if (entry_attr) {
-			ret = fill(skb, has_cap_net_admin, res, port);
-			if (ret)
-				nla_nest_cancel(skb, entry_attr);
-			else
-				nla_nest_end(skb, entry_attr);
+		while (*num < max) {
+			want = min(max - *num, KEYS_AT_ONCE);
+			got = rdma_restrack_keys(root, type, &cursor,
+						 show_details, keys + *num,
+						 want);
+			*num += got;
+			if (got < want) {
+				sort_nonatomic(keys, *num, sizeof(*keys),
+					       cmp_key, NULL);
+				return keys;
+			}
+			cond_resched();
 		}
-		rdma_restrack_put(res);
-
-		if (ret == -EMSGSIZE && !empty)
-			break;
-		if (ret && ret != -EAGAIN) {
-			/* The message with this error is not an interrupted one */
-			found = ret;
-			break;
-		}
-		if (!ret)
-			empty = false;
-		ctx->cursor = cursor;
+		if (check_add_overflow(max, max, &max))
+			goto err;
 	}
 
-	/* netlink compares this with prev_seq when the dump ends */
-	if (found || !ctx->complete)
-		cb->seq = rdma_restrack_generation(&dev->res, type);
-	ctx->complete = !res;
-	return found;
+err:
+	kvfree(keys);
+	return NULL;
 }
 
-static bool qp_has_srq(const struct ib_qp *qp, const void *srq)
+/* netlink calls it when a dump is over, or when its socket is closed before */
+static int dump_done(struct netlink_callback *cb)
 {
-	return qp->srq == srq;
+	struct restrack_dump_ctx *ctx = (void *)cb->ctx;
+
+	kvfree(ctx->keys);
+	return 0;
 }
 
-static bool qp_has_counter(const struct ib_qp *qp, const void *counter)
+/* Take note of what is there: that and nothing else will be shown */
+static void dump_begin(struct restrack_dump_ctx *ctx,
+		       struct netlink_callback *cb,
+		       struct rdma_restrack_root *root,
+		       enum rdma_restrack_type type, bool show_details)
 {
-	return READ_ONCE(qp->counter) == counter;
+	ctx->restores = rdma_restrack_restores(root, type);
+	ctx->keys = restrack_sorted_keys(root, type, show_details, &ctx->num);
+	ctx->begun = true;
+	cb->done = dump_done;
+}
+
+/*
+ * Look which object is next. @cursor is where the dump stands after it.
+ *
+ * Return: false if there is none.
+ */
+static bool dump_peek(const struct restrack_dump_ctx *ctx,
+		      struct rdma_restrack_root *root,
+		      enum rdma_restrack_type type, bool show_details,
+		      u64 *key, u64 *cursor)
+{
+	if (ctx->keys) {
+		if (ctx->next == ctx->num)
+			return false;
+		*key = ctx->keys[ctx->next];
+		return true;
+	}
+	*cursor = ctx->cursor;
+	return rdma_restrack_keys(root, type, cursor, show_details, key, 1);
+}
+
+/* Go on to the next object */
+static void dump_advance(struct restrack_dump_ctx *ctx, u64 cursor)
+{
+	ctx->next++;
+	ctx->cursor = cursor;
+	ctx->tried = 0;
+}
+
+/*
+ * At the end: is an object missing that was there all the time? Then the message
+ * that ends the dump gets NLM_F_DUMP_INTR. It is not set before, because libmnl
+ * drops a message that has it, and everything after that.
+ */
+static void dump_end(const struct restrack_dump_ctx *ctx,
+		     struct netlink_callback *cb,
+		     struct rdma_restrack_root *root,
+		     enum rdma_restrack_type type)
+{
+	if (!ctx->missed &&
+	    (!ctx->passed || ctx->restores == rdma_restrack_restores(root, type)))
+		return;
+
+	/* netlink compares these two */
+	cb->prev_seq = 1;
+	cb->seq = 2;
+}
+
+static bool qp_has_srq(const struct ib_qp *qp,
+		       const struct rdma_restrack_entry *srq)
+{
+	return qp->srq && &qp->srq->res == srq;
+}
+
+static bool qp_has_counter(const struct ib_qp *qp,
+			   const struct rdma_restrack_entry *counter)
+{
+	struct rdma_counter *bound = READ_ONCE(qp->counter);
+
+	return bound && &bound->res == counter;
 }
 
 static int cmp_qpn(const void *a, const void *b)
@@ -120,46 +222,61 @@ static int cmp_qpn(const void *a, const void *b)
 	return cmp_int(*(const u32 *)a, *(const u32 *)b);
 }
 
-/*
- * Collect the numbers of the QPs that @match says belong to @owner, in
- * ascending order. The walk meets them in an order of its own.
- *
- * Return: how many there are in *@qpns, which the caller frees with kvfree(),
- * or -ENOMEM.
- */
-static int restrack_qpns(struct ib_device *dev,
-			 bool (*match)(const struct ib_qp *qp,
-				       const void *owner),
-			 const void *owner, u32 **qpns)
+static int add_qpn(struct restrack_qpns *qpns, u32 qpn)
 {
+	u32 *more, max;
+
+	if (qpns->num == qpns->max) {
+		if (check_add_overflow(qpns->max, max(qpns->max, 64U), &max))
+			return -ENOMEM;
+		more = kvrealloc(qpns->list, array_size(max, sizeof(*more)),
+				 GFP_KERNEL);
+		if (!more)
+			return -ENOMEM;
+		qpns->list = more;
+		qpns->max = max;
+	}
+	qpns->list[qpns->num++] = qpn;
+	return 0;
+}
+
+/*
+ * Collect the numbers of the QPs that belong to an SRQ or a counter, in ascending
+ * order. @owner is its entry, which is not looked into: the caller holds no
+ * reference to it.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+static int collect_qpns(struct restrack_query *query,
+			const struct rdma_restrack_entry *owner)
+{
+	struct restrack_qpns *qpns = &query->qpns;
 	struct rdma_restrack_entry *res;
-	size_t num = 0, max = 0;
-	u32 *list = NULL, *more;
-	struct ib_qp *qp;
-	u64 cursor;
+	u64 cursor = 0;
+	bool found;
+	int ret;
+	u32 qpn;
 
-	rdma_restrack_for_each(res, &dev->res, RDMA_RESTRACK_QP, cursor, true) {
-		qp = container_of(res, struct ib_qp, res);
-		if (!match(qp, owner))
+	qpns->num = 0;
+	while ((res = rdma_restrack_next(query->root, RDMA_RESTRACK_QP, &cursor,
+					 true))) {
+		struct ib_qp *qp = container_of(res, struct ib_qp, res);
+
+		if (query->type == RDMA_RESTRACK_SRQ)
+			found = qp_has_srq(qp, owner);
+		else
+			found = qp_has_counter(qp, owner);
+		qpn = qp->qp_num;
+		rdma_restrack_put(res);
+		if (!found)
 			continue;
-
-		if (num == max) {
-			max = max ? 2 * max : 64;
-			more = kvrealloc(list, array_size(max, sizeof(*list)),
-					 GFP_KERNEL);
-			if (!more) {
-				rdma_restrack_put(res);
-				kvfree(list);
-				return -ENOMEM;
-			}
-			list = more;
-		}
-		list[num++] = qp->qp_num;
+		ret = add_qpn(qpns, qpn);
+		if (ret)
+			return ret;
 	}
 
-	sort(list, num, sizeof(*list), cmp_qpn, NULL);
-	*qpns = list;
-	return num;
+	sort(qpns->list, qpns->num, sizeof(*qpns->list), cmp_qpn, NULL);
+	return 0;
 }
 
 /* One QP, or a range of QPs whose numbers follow each other */
@@ -188,65 +305,215 @@ err:
 	return -EMSGSIZE;
 }
 
-/*
- * List the QPs that @match says belong to @owner, one by one or, where their
- * numbers follow each other, as @ranges.
- */
-static int fill_qps(struct sk_buff *msg, struct ib_device *dev,
-		    bool (*match)(const struct ib_qp *qp, const void *owner),
-		    const void *owner, bool ranges)
+/* List QPs one by one or, where their numbers follow each other, as ranges */
+static int fill_qpns(struct sk_buff *msg, const struct restrack_qpns *qpns,
+		     bool ranges)
 {
 	struct nlattr *table_attr;
-	int num, i, ret = 0;
-	u32 *qpns, first;
-
-	num = restrack_qpns(dev, match, owner, &qpns);
-	if (num < 0)
-		return num;
+	u32 first, i;
+	int ret;
 
 	table_attr = nla_nest_start(msg, RDMA_NLDEV_ATTR_RES_QP);
-	if (!table_attr) {
-		ret = -EMSGSIZE;
-		goto out;
-	}
+	if (!table_attr)
+		return -EMSGSIZE;
 
-	for (i = 0; i < num && !ret; i++) {
-		first = qpns[i];
-		while (ranges && i + 1 < num && qpns[i + 1] <= qpns[i] + 1)
+	for (i = 0; i < qpns->num; i++) {
+		first = qpns->list[i];
+		while (ranges && i + 1 < qpns->num &&
+		       qpns->list[i + 1] <= qpns->list[i] + 1)
 			i++;
-		ret = fill_qp_range(msg, first, qpns[i]);
+		ret = fill_qp_range(msg, first, qpns->list[i]);
+		if (ret) {
+			nla_nest_cancel(msg, table_attr);
+			return ret;
+		}
 	}
 
+	nla_nest_end(msg, table_attr);
+	return 0;
+}
+
+/* Is a list of QPs part of what this request wants to know of an object? */
+static bool wants_qpns(const struct nlmsghdr *nlh, enum rdma_restrack_type type)
+{
+	return type == RDMA_RESTRACK_COUNTER ||
+	       RDMA_NL_GET_OP(nlh->nlmsg_type) == RDMA_NLDEV_CMD_RES_SRQ_GET;
+}
+
+/*
+ * Put an object into a message, with the list of its QPs if that is wanted. Drops
+ * the reference to the object.
+ */
+static int fill_and_put(struct sk_buff *msg, const struct restrack_query *query,
+			struct rdma_restrack_entry *res)
+{
+	unsigned int noio = memalloc_noio_save();
+	int ret;
+
+	/* Drivers may allocate memory for it; let no disk be waited for */
+	ret = query->fill(msg, query->has_cap_net_admin, res, query->port);
+	if (!ret && query->has_qpns)
+		ret = fill_qpns(msg, &query->qpns, query->type == RDMA_RESTRACK_SRQ);
+	memalloc_noio_restore(noio);
+	rdma_restrack_put(res);
+	return ret;
+}
+
+/* Put an object into a message of a dump. Drops the reference to the object. */
+static int dump_and_put(struct sk_buff *skb, struct restrack_query *query,
+			int attrtype, u64 key, struct rdma_restrack_entry *res)
+{
+	struct nlattr *entry_attr;
+	int ret;
+
+	if (query->has_qpns) {
+		rdma_restrack_put(res);
+		ret = collect_qpns(query, res);
+		if (ret)
+			return ret;
+		/* The key is that of the same object, or of none any more */
+		res = rdma_restrack_get_bykey(query->root, query->type, key);
+		if (IS_ERR(res))
+			return -EAGAIN;
+	}
+
+	entry_attr = nla_nest_start_noflag(skb, attrtype);
+	if (!entry_attr) {
+		rdma_restrack_put(res);
+		return -EMSGSIZE;
+	}
+	ret = fill_and_put(skb, query, res);
 	if (ret)
-		nla_nest_cancel(msg, table_attr);
+		nla_nest_cancel(skb, entry_attr);
 	else
-		nla_nest_end(msg, table_attr);
-out:
-	kvfree(qpns);
+		nla_nest_end(skb, entry_attr);
 	return ret;
 }
 
 /**
- * restrack_fill_srq_qps() - list the QPs that use an SRQ, as ranges
- * @msg: netlink message
- * @srq: the SRQ, which the caller holds a reference to
+ * restrack_dump() - put the next objects of a dump into a message
+ * @skb: the message
+ * @cb: state of the dump
+ * @dev: RDMA device
+ * @type: type of the objects
+ * @attrtype: netlink attribute that encloses one object
+ * @fill: adds the attributes of one object; -EAGAIN leaves this object out,
+ *	any other error but -EMSGSIZE ends the dump
+ * @port: for @fill
+ * @show_details: dump also QPs of driver-specific types
  *
- * Return: 0, -EMSGSIZE if the message is full, or -ENOMEM.
+ * An object that does not fit any more comes first in the next message. If it
+ * does not fit into an empty message, a message without objects is sent, for the
+ * next one may be larger: the first one of a dump is made before netlink knows
+ * the reader's buffer. An object that does not fit then either ends the dump
+ * with -EMSGSIZE. Any other error of an object ends the dump, too, after the
+ * objects before it were sent.
+ *
+ * Return: 1 if there was an object left to dump, 0 if there was none, or an
+ * error.
  */
-int restrack_fill_srq_qps(struct sk_buff *msg, struct ib_srq *srq)
+int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
+		  struct ib_device *dev, enum rdma_restrack_type type,
+		  int attrtype, restrack_fill_t fill, u32 port,
+		  bool show_details)
 {
-	return fill_qps(msg, srq->device, qp_has_srq, srq, true);
+	struct restrack_dump_ctx *ctx = (void *)cb->ctx;
+	struct restrack_query query = {
+		.root = &dev->res,
+		.type = type,
+		.fill = fill,
+		.has_cap_net_admin = netlink_capable(cb->skb, CAP_NET_ADMIN),
+		.port = port,
+		.has_qpns = wants_qpns(cb->nlh, type),
+	};
+	u32 room = skb->len + skb_tailroom(skb);
+	struct rdma_restrack_entry *res;
+	u64 key, cursor = 0;
+	bool empty = true;
+	int found = 0;
+	int ret;
+
+	NL_ASSERT_CTX_FITS(struct restrack_dump_ctx);
+
+	if (!ctx->begun)
+		dump_begin(ctx, cb, &dev->res, type, show_details);
+	ctx->largest = max(ctx->largest, room);
+
+	while (dump_peek(ctx, &dev->res, type, show_details, &key, &cursor)) {
+		res = rdma_restrack_get_bykey(&dev->res, type, key);
+		if (IS_ERR(res)) {
+			ctx->missed |= res == ERR_PTR(-EBUSY);
+			ctx->passed |= res == ERR_PTR(-EAGAIN);
+			dump_advance(ctx, cursor);
+			continue;
+		}
+
+		found = 1;
+		ret = dump_and_put(skb, &query, attrtype, key, res);
+		if (!ret || ret == -EAGAIN) {
+			empty &= !!ret;
+			dump_advance(ctx, cursor);
+			continue;
+		}
+
+		if (!empty)
+			break;
+		if (ret == -EMSGSIZE &&
+		    (room > ctx->tried || room < ctx->largest)) {
+			ctx->tried = room;
+			/* Later messages need not be smaller than this one was */
+			cb->min_dump_alloc = ctx->largest;
+			break;
+		}
+		found = ret;
+		break;
+	}
+
+	if (!found)
+		dump_end(ctx, cb, &dev->res, type);
+	kvfree(query.qpns.list);
+	return found;
 }
 
 /**
- * restrack_fill_counter_qps() - list the QPs that are bound to a counter
- * @msg: netlink message
- * @counter: the counter, which the caller holds a reference to
+ * restrack_fill_byid() - put one object into a message
+ * @msg: the message
+ * @nlh: header of the request or of the answer, for what is asked
+ * @dev: RDMA device
+ * @type: type of the object
+ * @id: number of the object
+ * @fill: adds the attributes of the object
+ * @has_cap_net_admin: for @fill
+ * @port: for @fill
  *
- * Return: 0, -EMSGSIZE if the message is full, or -ENOMEM.
+ * Return: 0, -ENOENT if there is no such object, or another error.
  */
-int restrack_fill_counter_qps(struct sk_buff *msg,
-			      struct rdma_counter *counter)
+int restrack_fill_byid(struct sk_buff *msg, const struct nlmsghdr *nlh,
+		       struct ib_device *dev, enum rdma_restrack_type type,
+		       u32 id, restrack_fill_t fill, bool has_cap_net_admin,
+		       u32 port)
 {
-	return fill_qps(msg, counter->device, qp_has_counter, counter, false);
+	struct restrack_query query = {
+		.root = &dev->res,
+		.type = type,
+		.fill = fill,
+		.has_cap_net_admin = has_cap_net_admin,
+		.port = port,
+		.has_qpns = wants_qpns(nlh, type),
+	};
+	struct rdma_restrack_entry *res;
+	int ret = 0;
+
+	res = rdma_restrack_get_byid(dev, type, id);
+	if (!IS_ERR(res) && query.has_qpns) {
+		rdma_restrack_put(res);
+		ret = collect_qpns(&query, res);
+		if (!ret)
+			res = rdma_restrack_get_byid(dev, type, id);
+	}
+	if (!ret)
+		ret = IS_ERR(res) ? PTR_ERR(res) : fill_and_put(msg, &query, res);
+
+	kvfree(query.qpns.list);
+	return ret;
 }
