@@ -18,7 +18,8 @@ RES_LQPN, RES_PDN, RES_CQN, RES_MRN, RES_CM_IDN, RES_CTXN, RES_SRQN = \
     21, 60, 61, 62, 63, 64, 90
 STAT_MODE, STAT_RES, STAT_COUNTER_ID = 74, 75, 79
 RES_QP, RES_PD = 19, 46     # values of STAT_RES
-RES_QP_TABLE, RES_CM_ID_TABLE = 19, 30      # enclose the objects of a message
+# Enclose the objects of a message.
+RES_QP_TABLE, RES_CM_ID_TABLE, RES_PD_TABLE, RES_SRQ_TABLE = 19, 30, 46, 88
 
 COMMANDS = {
     "get": 1, "res_get": 9, "res_qp_get": 10, "res_cm_id_get": 11, "res_cq_get": 12,

@@ -119,6 +119,10 @@ class Verbs:
             del self._objects[name]
             self._buffers.pop(name, None)
 
+    def close(self):
+        """Destroys everything, the latest first."""
+        self.destroy(*reversed(list(self._objects)))
+
     def context(self, name, device):
         devices = self._ibv.ibv_get_device_list(None)
         i = 0

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a reader of the lists may rely on, one test per name:
 
-	dumps.py exact|interrupted|calm|long|short|summary DEVICE
+	dumps.py TEST DEVICE [OTHER-DEVICE]
 
 Prints what is wrong, and ends with code 1 then.
 """
@@ -10,9 +10,13 @@ Prints what is wrong, and ends with code 1 then.
 import ctypes
 import json
 import os
+import re
 import signal
+import socket
+import struct
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -24,71 +28,144 @@ from verbs import Verbs
 
 PR_SET_PDEATHSIG = 1
 KEPT = 300          # objects that live through everything
+HELD = 3000         # PDs of a list of many messages
 CHURN = 700         # objects that come and go beside them
-ROUNDS = 15         # dumps under churn
-SMALL = 4096        # bytes for one answer, as rdma has them
+ROUNDS = 15         # lists under churn
+SMALL, LARGE = 4096, 65536      # bytes that a reader has room for
 GSI = 1             # number of the QP for general services, which every port has
 
 problems = []
 
 
-def numbers(type_, key):
-    """The numbers in the list of that type, as rdma prints it.
-
-    If the table changed meanwhile, rdma says "Interrupted system call" at the end, behind what it
-    had been told until then. For QPs it asks once for all, of which it prints those without a
-    port, and then for each port; interrupted it does not go on to the ports. So QPs that have one
-    are left out here.
-    """
-    done = subprocess.run(["rdma", "-j", "resource", "show", type_], text=True,
-                          capture_output=True, timeout=60, check=False)
-    if done.returncode and "Interrupted system call" not in done.stderr:
-        problems.append(f"rdma resource show {type_}: {done.stderr.strip()}")
-        return Counter()
-    return Counter(one[key] for one in json.loads(done.stdout) if "port" not in one)
+def check(right, what):
+    if not right:
+        problems.append(what)
 
 
-def qps_dumped(device):
-    """The numbers of all QPs, those of ports too, as netlink has them in one dump."""
-    connection = netlink.Connection()
-    connection.send(netlink.COMMANDS["res_qp_get"],
-                    [(netlink.DEV_INDEX, netlink.device_index(device))], netlink.DUMP)
-    found = Counter()
-    while True:
-        for type_, _, payload in connection.receive(SMALL):
+def tool(*words):
+    """What rdma says as JSON; it must say so to its end."""
+    done = subprocess.run(["rdma", "-j", *words], text=True, capture_output=True,
+                          timeout=60, check=False)
+    what = " ".join(words)
+    check(not done.returncode, f"rdma {what}: exit code {done.returncode}")
+    check(not done.stderr, f"rdma {what}: {done.stderr.strip()}")
+    try:
+        return json.loads(done.stdout)
+    except ValueError:
+        problems.append(f"rdma {what}: no JSON: {done.stdout[-80:]}")
+        return []
+
+
+def ascending(numbers, what):
+    check(numbers == sorted(numbers), f"{what}: not in ascending order: {numbers[:10]}")
+
+
+def listed(type_, key, device):
+    """The numbers in the list of that type, as rdma prints it."""
+    found = [one[key] for one in tool("resource", "show", type_)
+             if one["ifname"] == device]
+    # What has a port comes behind what has none, and QP 0 and 1 come last.
+    if type_ != "qp":
+        ascending(found, type_)
+    return Counter(found)
+
+
+class Dump:
+    """A dump of all objects of a type, read message by message."""
+
+    def __init__(self, device, type_="pd", size=SMALL):
+        self.table, self.number = {
+            "pd": (netlink.RES_PD_TABLE, netlink.RES_PDN),
+            "qp": (netlink.RES_QP_TABLE, netlink.RES_LQPN),
+            "srq": (netlink.RES_SRQ_TABLE, netlink.RES_SRQN)}[type_]
+        self.size = size
+        self.found, self.flags, self.datagrams = [], [], 0
+        self.error = None       # 0 when it is over
+        self.connection = netlink.Connection()
+        self.connection.send(netlink.COMMANDS[f"res_{type_}_get"],
+                             [(netlink.DEV_INDEX, netlink.device_index(device))],
+                             netlink.DUMP)
+
+    def read(self):
+        """One more datagram."""
+        self.datagrams += 1
+        for type_, flags, payload in self.connection.receive(self.size):
+            self.flags.append(flags)
             if type_ in (netlink.ERROR, netlink.DONE):
-                connection.close()
-                return found
-            found.update(netlink.numbers_in(payload, netlink.RES_QP_TABLE,
-                                            netlink.RES_LQPN))
+                self.error = -struct.unpack_from("=i", payload)[0]
+            else:
+                self.found += netlink.numbers_in(payload, self.table, self.number)
+
+    def finish(self):
+        while self.error is None:
+            self.read()
+        self.connection.close()
+        return self
+
+    def interrupted(self):
+        return any(flag & netlink.DUMP_INTERRUPTED for flag in self.flags)
 
 
-def churn(device):
-    """A process that makes and destroys as fast as it can, until it is killed."""
+def forked(work):
+    """A process that works until it is killed."""
     child = os.fork()
     if child:
         return child
     try:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        verbs = Verbs()
-        verbs.context("ctx", device)
-        verbs.pd("pd", "ctx")
-        verbs.cq("cq", "ctx")
-        while True:
-            # Some are destroyed in the order of their making, some in reverse.
-            for i in range(CHURN):
-                verbs.pd(f"pd{i}", "ctx")
-                verbs.mr(f"mr{i}", "pd")
-                if i % 10 == 0:
-                    verbs.qp(f"qp{i}", "pd", "cq")
-            for i in range(0, CHURN, 2):
-                verbs.destroy(f"pd{i}", f"mr{i}")
-            for i in range(CHURN - 1, 0, -2):
-                verbs.destroy(f"pd{i}", f"mr{i}")
-            for i in range(0, CHURN, 10):
-                verbs.destroy(f"qp{i}")
+        work()
     finally:
         os._exit(1)
+
+
+def stop(child):
+    ended, _ = os.waitpid(child, os.WNOHANG)
+    if ended:
+        problems.append("the churn ended by itself")
+    else:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def churn(device):
+    """Makes and destroys as fast as it can."""
+    verbs = Verbs()
+    verbs.context("ctx", device)
+    verbs.pd("pd", "ctx")
+    verbs.cq("cq", "ctx")
+    verbs.event_channel("channel")
+    while True:
+        # Some are destroyed in the order of their making, some in reverse.
+        for i in range(CHURN):
+            verbs.pd(f"pd{i}", "ctx")
+            verbs.mr(f"mr{i}", "pd")
+            if i % 10 == 0:
+                verbs.qp(f"qp{i}", "pd", "cq")
+                verbs.cm_id(f"id{i}", "channel")
+                verbs.bind(f"id{i}", ADDRESS)
+        for i in range(0, CHURN, 2):
+            verbs.destroy(f"pd{i}", f"mr{i}")
+        for i in range(CHURN - 1, 0, -2):
+            verbs.destroy(f"pd{i}", f"mr{i}")
+        for i in range(0, CHURN, 10):
+            verbs.destroy(f"qp{i}", f"id{i}")
+
+
+def one_pd(device):
+    """One PD that comes and goes without pause."""
+    verbs = Verbs()
+    verbs.context("ctx", device)
+    while True:
+        verbs.pd("pd", "ctx")
+        verbs.destroy("pd")
+
+
+def pds(device):
+    """Just PDs: a CM_ID that is bound has one more."""
+    verbs = Verbs()
+    verbs.context("ctx", device)
+    verbs.many("pd", "pd", KEPT, "ctx")
+    return verbs
 
 
 def keep(device):
@@ -98,130 +175,166 @@ def keep(device):
     verbs.many("pd", "pd", KEPT, "ctx")
     verbs.many("mr", "mr", KEPT, "pd0", 100)
     verbs.many("qp", "qp", KEPT // 10, "pd0", "cq")
+    verbs.event_channel("channel")
+    for i in range(KEPT // 10):
+        verbs.cm_id(f"id{i}", "channel")
+        verbs.bind(f"id{i}", ADDRESS)
     return verbs
 
 
-def exact(device):
-    """Whoever is there all the time is in each list, once; nobody is twice."""
-    keep(device)
-    lists = {"list of pd": lambda: numbers("pd", "pdn"),
-             "list of mr": lambda: numbers("mr", "mrn"),
-             "list of qp": lambda: numbers("qp", "lqpn"),
-             "dump of qp": lambda: qps_dumped(device)}
-    kept = {name: ask() for name, ask in lists.items()}
+LISTS = {"pd": "pdn", "mr": "mrn", "qp": "lqpn", "cm_id": "cm-idn"}
+
+
+def exact(device, other):
+    """Whoever is there all the time is in each list, once; nobody is twice; and the
+    list comes to its end."""
+    verbs = keep(device)
+    kept = {name: listed(name, key, device) for name, key in LISTS.items()}
     for name, found in kept.items():
-        if len(found) < KEPT // 10:
-            problems.append(f"{name}: only {len(found)} before the churn")
-    if not kept["dump of qp"][GSI]:
-        problems.append("dump of qp: no QP 1")
-    child = churn(device)
+        check(len(found) >= KEPT // 10, f"{name}: only {len(found)} before the churn")
+    check(kept["qp"][GSI] == 1, "qp: no QP 1")
+    child = forked(lambda: churn(device))
     others = 0
     for i in range(ROUNDS):
-        for name, ask in lists.items():
-            found = ask()
+        for name, key in LISTS.items():
+            found = listed(name, key, device)
             lost = [n for n in kept[name] if not found[n]]
             twice = [n for n, count in found.items() if count > 1]
             others += len(found.keys() - kept[name].keys())
-            if lost or twice:
-                problems.append(f"{name}, {i}: lost {lost[:5]}, twice {twice[:5]}")
-    ended, _ = os.waitpid(child, os.WNOHANG)
-    if ended:
-        problems.append("the churn ended by itself")
-    else:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    if not others:
-        problems.append("nothing came and went")
+            check(not lost and not twice, f"{name}, {i}: lost {lost[:5]}, twice {twice[:5]}")
+        # This device has QPs of ports, and so has the next one.
+        check(listed("qp", "lqpn", other)[GSI] == 1, f"qp, {i}: {other} is not there")
+        tool("statistic")
+        tool("statistic", "qp", "show")
+    stop(child)
+    check(others, "nothing came and went")
+    del verbs
 
 
-def _flags(device, between):
-    """Of the messages of a dump of PDs; between is called after the first."""
-    connection = netlink.Connection()
-    connection.send(netlink.COMMANDS["res_pd_get"],
-                    [(netlink.DEV_INDEX, netlink.device_index(device))], netlink.DUMP)
-    flags, datagrams = [], 0
-    while True:
-        if datagrams == 1:
-            between()
-        datagrams += 1
-        for type_, flag, _ in connection.receive(SMALL):
-            flags.append(flag)
-            if type_ in (netlink.ERROR, netlink.DONE):
-                connection.close()
-                if datagrams < 4:
-                    problems.append(f"the dump fits into {datagrams} datagrams")
-                return flags
+def busy(device, other):
+    """The list of the next device comes after one that is busy."""
+    verbs = Verbs()
+    verbs.context("ctx", device)
+    verbs.many("pd", "pd", HELD, "ctx")
+    verbs.context("other", other)
+    verbs.pd("otherpd", "other")
+    child = forked(lambda: one_pd(device))
+    for i in range(ROUNDS):
+        found = Counter(one["ifname"] for one in tool("resource", "show", "pd"))
+        # Each has the PD of the kernel, too.
+        check(HELD < found[device] <= HELD + 2, f"{i}: {found[device]} on {device}")
+        check(found[other] == 2, f"{i}: {found[other]} on {other}")
+    stop(child)
 
 
-def _interrupted(device, change):
-    verbs = keep(device)
-    flags = _flags(device, lambda: change(verbs))
-    return any(flag & netlink.DUMP_INTERRUPTED for flag in flags)
+def snapshot(device):
+    """A list is what was there when it began, less what went before its turn."""
+    verbs = pds(device)
+    dump = Dump(device)
+    dump.read()
+    check(dump.found, "nothing in the first datagram")
+    before = Dump(device, size=LARGE).finish().found
+    # The last one in the list, and one that has been shown.
+    verbs.destroy(f"pd{KEPT - 1}", "pd1")
+    verbs.pd("new", "ctx")
+    after = Dump(device, size=LARGE).finish().found
+    dump.finish()
+    check(dump.datagrams > 3, f"the dump fits into {dump.datagrams} datagrams")
+    # netlink makes a message before the one that is read
+    check(before[-1] not in dump.found, "what went is listed")
+    check(after[-1] not in dump.found, "what came is listed")
+    check(after[-1] > before[-1], "the new PD is not the last one")
+    check(dump.found == before[:-1], f"listed {dump.found[-5:]} of {before[-5:]}")
+    check(not dump.interrupted(), "told of an interruption")
+    check(not dump.error, f"error {dump.error}")
 
 
-def interrupted(device):
-    """The reader is told that the table changed while he read."""
-    if not _interrupted(device, lambda verbs: verbs.pd("new", "ctx")):
-        problems.append("nobody told that a PD came")
-    # The process above still has its objects; names are free in a new context.
-    if not _interrupted(device, lambda verbs: verbs.destroy("pd1")):
-        problems.append("nobody told that a PD went")
+def two_readers(device):
+    """Dumps at the same time do not know of each other."""
+    verbs = pds(device)
+    first, second = Dump(device), Dump(device)
+    first.read()
+    verbs.pd("new", "ctx")
+    third = Dump(device)
+    while None in (first.error, second.error, third.error):
+        for dump in (first, second, third):
+            if dump.error is None:
+                dump.read()
+    check(first.found == second.found, "two lists of the same differ")
+    check(third.found[:-1] == first.found, "the third list is not the first with one more")
 
 
-def calm(device):
-    """And is not told so if it did not: what came was of another type."""
-    if _interrupted(device, lambda verbs: verbs.cq("new", "ctx")):
-        problems.append("told of a change that there was not")
-
-
-def _srq(device, number):
+def _srqs(device, qps, others):
+    """An SRQ with QPs whose numbers are not neighbours, and others before and behind it."""
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.pd("pd", "ctx")
     verbs.cq("cq", "ctx")
+    verbs.many("srq", "before", others, "pd")
     verbs.srq("srq", "pd")
-    for i in range(number):
+    verbs.many("srq", "behind", others, "pd")
+    for i in range(qps):
         verbs.qp(f"used{i}", "pd", "cq", "rc", "srq")
         verbs.qp(f"free{i}", "pd", "cq")
-    connection = netlink.Connection()
-    where = [(netlink.DEV_INDEX, netlink.device_index(device))]
-    answer = connection.answer(netlink.COMMANDS["res_srq_get"], where, netlink.DUMP,
-                               SMALL)
-    connection.close()
-    done = subprocess.run(["rdma", "-j", "resource", "show", "srq"], text=True,
-                          capture_output=True, timeout=60, check=False)
-    return verbs, answer, done
+    return verbs
 
 
 def long(device):
-    """A list that no message can hold ends the dump with an error; and nothing
-    is wrong with the SRQ or with other lists after that."""
-    verbs, answer, done = _srq(device, 400)
-    if answer != "EMSGSIZE":
-        problems.append(f"netlink said {answer}")
-    if not done.returncode and not done.stderr:
-        problems.append(f"rdma said nothing but {done.stdout[:80]}")
-    if len(numbers("qp", "lqpn")) < 800:
-        problems.append("the list of QPs is not whole")
-    for i in range(400):
-        verbs.destroy(f"used{i}")
-    if len(numbers("srq", "srqn")) != 1:
-        problems.append("the SRQ is not listed when its list is short")
-    verbs.destroy("srq")
-    if numbers("srq", "srqn"):
-        problems.append("the SRQ is still listed")
+    """What does not fit the message at hand comes in the next one, and is an error only
+    where it does not fit the reader's buffer; then nothing is wrong with it, nor with
+    other lists."""
+    for others in (0, 60):
+        verbs = _srqs(device, 400, others)
+        dump = Dump(device, "srq", LARGE).finish()
+        check(not dump.error, f"reader with {LARGE}: error {dump.error}")
+        check(len(dump.found) == 2 * others + 1,
+              f"reader with {LARGE}: {len(dump.found)} beside {2 * others}")
+        ascending(dump.found, "SRQs")
+        dump = Dump(device, "srq", SMALL).finish()
+        check(dump.error == 90, f"reader with {SMALL}: error {dump.error}, not EMSGSIZE")
+        check(len(dump.found) == others,
+              f"reader with {SMALL}: {len(dump.found)} before the error")
+        # rdma has a small buffer.
+        done = subprocess.run(["rdma", "resource", "show", "srq"], text=True,
+                              capture_output=True, timeout=60, check=False)
+        check(done.returncode and "Message too long" in done.stderr,
+              f"rdma: exit code {done.returncode}, {done.stderr.strip()}")
+        check(len(listed("qp", "lqpn", device)) > 800, "the list of QPs is not whole")
+        verbs.destroy(*(f"used{i}" for i in range(400)), "srq")
+        check(len(Dump(device, "srq").finish().found) == 2 * others, "it is still listed")
+        verbs.close()
+
+
+def error_under_churn(device):
+    """The error of a list is not hidden by what comes and goes."""
+    verbs = _srqs(device, 400, 60)
+
+    def work():
+        other = Verbs()
+        other.context("ctx", device)
+        other.pd("pd", "ctx")
+        while True:
+            other.srq("srq", "pd")
+            other.destroy("srq")
+
+    child = forked(work)
+    for i in range(ROUNDS):
+        dump = Dump(device, "srq", SMALL).finish()
+        check(dump.error == 90, f"{i}: error {dump.error}, not EMSGSIZE")
+        check(not dump.interrupted(), f"{i}: told of an interruption")
+    stop(child)
+    verbs.close()
 
 
 def short(device):
-    """A list that does fit is whole."""
-    verbs, answer, done = _srq(device, 50)
-    if not answer.startswith("done"):
-        problems.append(f"netlink said {answer}")
-    said = json.loads(done.stdout)[0]["lqpn"]
+    """A list of QPs that does fit is whole."""
+    verbs = _srqs(device, 50, 0)
+    dump = Dump(device, "srq").finish()
+    check(not dump.error and len(dump.found) == 1, f"{dump.found}, error {dump.error}")
+    said = tool("resource", "show", "srq")[0]["lqpn"]
     made = [verbs.number(f"used{i}") for i in range(50)]
-    listed = [n for part in said for n in _range(part)]
-    if sorted(made) != sorted(listed):
-        problems.append(f"listed {listed} instead of {made}")
+    shown = [n for part in said for n in _range(part)]
+    check(sorted(made) == shown, f"listed {shown} instead of {made}")
 
 
 def _range(part):
@@ -229,16 +342,124 @@ def _range(part):
     return range(int(first), int(last or first) + 1)
 
 
+def device_gone(device):
+    """A dump that was begun says nothing of the device that comes in the place of its own."""
+    verbs = pds(device)
+    before = Dump(device, size=LARGE).finish().found
+    dump = Dump(device)
+    dump.read()
+    verbs.close()
+    netdev = "nrxe"
+    for words in ([f"delete {device}"], [f"add {device} type rxe netdev {netdev}"]):
+        subprocess.run(["rdma", "link", *words[0].split()], check=True)
+    verbs = pds(device)
+    renamed = f"{device}new"
+    subprocess.run(["rdma", "dev", "set", device, "name", renamed], check=True)
+    dump.finish()
+    check(dump.error, "the dump ended as if nothing had been")
+    # One message was made before the device went.
+    check(dump.datagrams <= 3, f"{dump.datagrams} datagrams")
+    check(dump.found == before[:len(dump.found)], f"listed {dump.found}")
+    verbs.close()
+    subprocess.run(["rdma", "dev", "set", renamed, "name", device], check=True)
+
+
+def module_users(name):
+    for line in Path("/proc/modules").read_text(encoding="ascii").splitlines():
+        if line.startswith(name + " "):
+            return int(line.split()[2])
+    return -1
+
+
+def half_read(device):
+    """A dump that is not read to its end holds ib_core, and lets go when its socket is closed."""
+    verbs = pds(device)
+    before = module_users("ib_core")
+    dumps = [Dump(device) for _ in range(20)]
+    for dump in dumps[:10]:
+        dump.read()
+    held = module_users("ib_core") - before
+    # once for the dump, and once for its socket
+    check(held == 40, f"20 dumps hold ib_core {held} times")
+    for dump in dumps:
+        dump.connection.close()
+    check(module_users("ib_core") == before, f"{module_users('ib_core') - before} are still held")
+    del verbs
+
+
+def charged(device):
+    """What a dump keeps between messages is charged to its reader, and given back."""
+    group = Path("/sys/fs/cgroup/dumps")
+    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
+        subprocess.run(["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"], check=True)
+    if "memory" not in Path("/sys/fs/cgroup/cgroup.controllers").read_text(encoding="ascii"):
+        print("SKIP the kernel has no memory cgroup")
+        return
+    Path("/sys/fs/cgroup/cgroup.subtree_control").write_text("+memory", encoding="ascii")
+    verbs = Verbs()
+    verbs.context("ctx", device)
+    verbs.many("pd", "pd", HELD, "ctx")
+    group.mkdir(exist_ok=True)
+
+    def kernel_memory():
+        text = (group / "memory.stat").read_text(encoding="ascii")
+        return int(re.search(r"^kernel (\d+)$", text, re.M)[1])
+
+    ready, tell = os.pipe()
+    go, leave = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
+            index = netlink.device_index(device)
+            sockets = []
+            os.write(tell, b".")
+            os.read(go, 1)
+            for _ in range(100):
+                one = netlink.Connection()
+                one.send(netlink.COMMANDS["res_pd_get"], [(netlink.DEV_INDEX, index)],
+                         netlink.DUMP)
+                sockets.append(one)
+            os.write(tell, b".")
+            os.read(go, 1)
+            for one in sockets:
+                one.close()
+            os.write(tell, b".")
+            signal.pause()
+        finally:
+            os._exit(1)
+    kept = 100 * HELD * 8
+    os.read(ready, 1)
+    before = kernel_memory()
+    os.write(leave, b".")
+    os.read(ready, 1)
+    held = kernel_memory() - before
+    os.write(leave, b".")
+    os.read(ready, 1)
+    deadline = time.monotonic() + 20
+    while kernel_memory() - before > kept // 4 and time.monotonic() < deadline:
+        time.sleep(0.2)
+    left = kernel_memory() - before
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    check(held >= kept, f"{held} bytes charged for {kept}")
+    check(left <= kept // 4, f"{left} bytes are still charged")
+    verbs.close()
+    group.rmdir()
+
+
 def summary(device):
     """XRC domains are in it."""
-    done = subprocess.run(["rdma", "-j", "resource", "show", device], text=True,
-                          capture_output=True, timeout=60, check=True)
-    if json.loads(done.stdout)[0].get("xrcd") != 0:
-        problems.append(f"no xrcd in {done.stdout.strip()}")
+    found = tool("resource", "show", device)[0].get("xrcd")
+    check(found == 0, f"xrcd in the summary: {found}")
 
 
-TESTS = {f.__name__: f for f in (exact, interrupted, calm, long, short, summary)}
-TESTS[sys.argv[1]](sys.argv[2])
-for problem in problems:
+ADDRESS = "10.91.1.1"
+TESTS = {f.__name__: f for f in (
+    exact, busy, snapshot, two_readers, long, error_under_churn, short, device_gone,
+    half_read, charged, summary)}
+socket.setdefaulttimeout(60)
+TESTS[sys.argv[1]](*sys.argv[2:])
+for problem in problems[:20]:
     print(problem)
 sys.exit(bool(problems))

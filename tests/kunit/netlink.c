@@ -80,19 +80,18 @@ static int read_answer(struct socket *sock, struct inquiry *inquiry, void *buffe
 	}
 }
 
-int inquire(struct kunit *test, struct inquiry *inquiry)
+/* Send a request; *@len is how much of it was taken, or an error. */
+static struct socket *send_inquiry(struct kunit *test, struct inquiry *inquiry, int *len)
 {
 	struct net *net = inquiry->dev ? read_pnet(&inquiry->dev->ib.coredev.rdma_net) : &init_net;
 	struct socket *sock = open_socket(test, net);
 	struct sk_buff *skb = nlmsg_new(1024, GFP_KERNEL);
-	int size = 8192, len, i;
-	void *buffer = kunit_kzalloc(test, size, GFP_KERNEL);
 	struct msghdr msg = { .msg_flags = MSG_DONTWAIT };
 	struct nlmsghdr *nlh;
 	struct kvec vec;
+	int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, skb);
-	KUNIT_ASSERT_NOT_NULL(test, buffer);
 	nlh = nlmsg_put(skb, 0, 1, RDMA_NL_GET_TYPE(RDMA_NL_NLDEV, inquiry->op), 0,
 			NLM_F_REQUEST | NLM_F_ACK | inquiry->flags);
 	for (i = 0; i < inquiry->nr; i++)
@@ -101,11 +100,88 @@ int inquire(struct kunit *test, struct inquiry *inquiry)
 	vec.iov_base = skb->data;
 	vec.iov_len = skb->len;
 	fail_nth(inquiry->nth);
-	len = kernel_sendmsg(sock, &msg, &vec, 1, skb->len);
+	*len = kernel_sendmsg(sock, &msg, &vec, 1, skb->len);
 	if (inquiry->nth)
 		inquiry->hit = failed();
 	kfree_skb(skb);
+	return sock;
+}
+
+int inquire(struct kunit *test, struct inquiry *inquiry)
+{
+	int size = 8192, len;
+	void *buffer = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct socket *sock;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	sock = send_inquiry(test, inquiry, &len);
 	return len > 0 ? read_answer(sock, inquiry, buffer, size) : len;
+}
+
+struct listing *begin_listing(struct kunit *test, struct verbs_device *dev, int op,
+			      u16 table, u16 number, int nth)
+{
+	struct listing *listing = kunit_kzalloc(test, sizeof(*listing), GFP_KERNEL);
+	const struct given attr[] = { DEV(dev) };
+	struct inquiry inquiry = {
+		.dev = dev,
+		.op = op,
+		.flags = NLM_F_DUMP,
+		.attr = attr,
+		.nr = ARRAY_SIZE(attr),
+		.nth = nth,
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, listing);
+	listing->table = table;
+	listing->number = number;
+	listing->socket = send_inquiry(test, &inquiry, &listing->error);
+	listing->hit = inquiry.hit;
+	return listing;
+}
+
+/* The numbers of the objects in one message. */
+static void read_table(struct listing *listing, struct nlmsghdr *nlh)
+{
+	struct nlattr *table = nlmsg_find_attr(nlh, 0, listing->table), *entry, *number;
+	int rest;
+
+	if (!table)
+		return;
+	nla_for_each_nested(entry, table, rest) {
+		number = nla_find_nested(entry, listing->number);
+		if (number && listing->nr < ARRAY_SIZE(listing->numbers))
+			listing->numbers[listing->nr++] = nla_get_u32(number);
+	}
+}
+
+void finish_listing(struct kunit *test, struct listing *listing)
+{
+	int size = 8192, len;
+	void *buffer = kunit_kzalloc(test, size, GFP_KERNEL);
+	struct nlmsghdr *nlh;
+
+	KUNIT_ASSERT_NOT_NULL(test, buffer);
+	if (listing->error < 0)
+		return;
+	for (;;) {
+		struct kvec vec = { .iov_base = buffer, .iov_len = size };
+		struct msghdr msg = { };
+
+		len = kernel_recvmsg(listing->socket, &msg, &vec, 1, size, MSG_DONTWAIT);
+		if (len <= 0) {
+			listing->error = -ENOMSG;
+			return;
+		}
+		for (nlh = buffer; nlmsg_ok(nlh, len); nlh = nlmsg_next(nlh, &len)) {
+			listing->interrupted |= !!(nlh->nlmsg_flags & NLM_F_DUMP_INTR);
+			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
+				listing->error = *(int *)nlmsg_data(nlh);
+				return;
+			}
+			read_table(listing, nlh);
+		}
+	}
 }
 
 int ask(struct kunit *test, struct verbs_device *dev, int op, int flags,

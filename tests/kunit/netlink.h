@@ -35,6 +35,32 @@ struct inquiry {
 /* Send a request and read the answer: 0 or an error. */
 int inquire(struct kunit *test, struct inquiry *inquiry);
 
+/* A list of all objects of a type. */
+struct listing {
+	struct socket *socket;
+	/* the attribute that encloses the objects, and the one that has their numbers */
+	u16 table;
+	u16 number;
+	/* did an allocation fail that was to? */
+	bool hit;
+	/* how it ended: 0 or an error, and whether it was marked as interrupted */
+	int error;
+	bool interrupted;
+	int nr;
+	u32 numbers[300];
+};
+
+/* Ask for a list; its first message is made at once. @nth as for an inquiry. */
+struct listing *begin_listing(struct kunit *test, struct verbs_device *dev, int op,
+			      u16 table, u16 number, int nth);
+
+#define BEGIN_LISTING(test, dev, TYPE, NUMBER, nth)					\
+	begin_listing(test, dev, RDMA_NLDEV_CMD_RES_##TYPE##_GET,			\
+		      RDMA_NLDEV_ATTR_RES_##TYPE, RDMA_NLDEV_ATTR_RES_##NUMBER, nth)
+
+/* Read it to its end. */
+void finish_listing(struct kunit *test, struct listing *listing);
+
 /* The same, where the answer may have the number of a counter. */
 int ask(struct kunit *test, struct verbs_device *dev, int op, int flags,
 	const struct given *attr, int nr, u32 *counter);

@@ -105,8 +105,10 @@ static int counter_update_stats(struct rdma_counter *counter)
 static int query_qp(struct ib_qp *qp, struct ib_qp_attr *attr, int mask,
 		    struct ib_qp_init_attr *init)
 {
+	struct verbs_device *dev = to_verbs_device(qp->device);
+
 	memset(attr, 0, sizeof(*attr));
-	return 0;
+	return qp->qp_num == dev->bad_qp ? dev->query_error : 0;
 }
 
 static const struct ib_device_ops registered_ops = {

@@ -20,6 +20,9 @@ struct verbs_device {
 	/* the number of the next QP, and whether nobody is to see it */
 	u32 qp_num;
 	bool hide_qps;
+	/* what asking for the QP of this number returns */
+	u32 bad_qp;
+	int query_error;
 	/* the last memory region that a process registered */
 	struct ib_mr *mr;
 	/* tracked objects at the time of the last verb, of the type it works on */

@@ -5,6 +5,7 @@
  */
 
 #include <linux/random.h>
+#include <linux/sort.h>
 #include "mock_device.h"
 #include "mock_owner.h"
 
@@ -401,6 +402,139 @@ static void exact_against_another_thread(struct kunit *test)
 }
 
 /* The number changes with the table, and it does not stand still at zero. */
+/* Keys in pieces of a size that does not divide their number. */
+static void keys_are_those_of_a_walk(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 1000);
+	struct rdma_restrack_entry *res;
+	u64 cursor = 0, walk = 0, keys[7];
+	u32 i, n, seen = 0;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, i * 7919 % 0xffffff);
+	do {
+		n = rdma_restrack_keys(&dev->res, RDMA_RESTRACK_QP, &cursor, false, keys,
+				       ARRAY_SIZE(keys));
+		for (i = 0; i < n; i++, seen++) {
+			res = rdma_restrack_next(&dev->res, RDMA_RESTRACK_QP, &walk, false);
+			KUNIT_ASSERT_NOT_NULL(test, res);
+			KUNIT_EXPECT_EQ(test, keys[i] >> 32, res->id);
+			KUNIT_EXPECT_PTR_EQ(test, res,
+					    rdma_restrack_get_bykey(&dev->res,
+								    RDMA_RESTRACK_QP,
+								    keys[i]));
+			rdma_restrack_put(res);
+			rdma_restrack_put(res);
+		}
+	} while (n == ARRAY_SIZE(keys));
+	KUNIT_EXPECT_EQ(test, seen, crowd->nr);
+	KUNIT_EXPECT_NULL(test, rdma_restrack_next(&dev->res, RDMA_RESTRACK_QP, &walk, false));
+}
+
+static u64 only_key(struct kunit *test, struct ib_device *dev, bool details)
+{
+	u64 keys[2] = { }, cursor = 0;
+
+	KUNIT_EXPECT_EQ(test, rdma_restrack_keys(&dev->res, RDMA_RESTRACK_QP, &cursor, details,
+						 keys, ARRAY_SIZE(keys)), 1);
+	return keys[0];
+}
+
+/* What a lookup by key says: 0 or an error. */
+static long look_up(struct ib_device *dev, u64 key)
+{
+	struct rdma_restrack_entry *res =
+		rdma_restrack_get_bykey(&dev->res, RDMA_RESTRACK_QP, key);
+
+	if (IS_ERR(res))
+		return PTR_ERR(res);
+	rdma_restrack_put(res);
+	return 0;
+}
+
+/* It is known by its key and nobody else is, even one with its number. */
+static void key_stands_for_one_object(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *first = mock_tracked_qp(test, dev, IB_QPT_RC, 17);
+	u64 key = only_key(test, dev, false), second;
+
+	rdma_restrack_del(&first->res);
+	mock_tracked_qp(test, dev, IB_QPT_RC, 17);
+	KUNIT_EXPECT_EQ(test, look_up(dev, key), -ENOENT);
+	second = only_key(test, dev, false);
+	KUNIT_EXPECT_GT(test, second, key);
+	KUNIT_EXPECT_EQ(test, second >> 32, 17);
+	KUNIT_EXPECT_PTR_EQ(test, rdma_restrack_get_bykey(&dev->res, RDMA_RESTRACK_CQ, second),
+			    ERR_PTR(-ENOENT));
+}
+
+static void key_of_a_dying_object_says_so(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 17);
+	struct mock_owner *changer = mock_owner(test);
+	u32 before = rdma_restrack_restores(&dev->res, RDMA_RESTRACK_QP);
+	u64 key = only_key(test, dev, false);
+	struct rdma_restrack_entry *res;
+	struct mock_call *call;
+
+	rdma_restrack_begin_del(&qp->res);
+	KUNIT_EXPECT_EQ(test, only_key(test, dev, false), key);
+	KUNIT_EXPECT_EQ(test, look_up(dev, key), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_restores(&dev->res, RDMA_RESTRACK_QP), before);
+	rdma_restrack_abort_del(&qp->res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_restores(&dev->res, RDMA_RESTRACK_QP), before + 1);
+
+	res = rdma_restrack_get_bykey(&dev->res, RDMA_RESTRACK_QP, key);
+	KUNIT_ASSERT_PTR_EQ(test, res, &qp->res);
+	call = mock_start(test, changer, mock_sync, res);
+	KUNIT_EXPECT_TRUE(test, mock_await(look_up(dev, key) == -EBUSY));
+	rdma_restrack_put(res);
+	mock_finish(test, call);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_restores(&dev->res, RDMA_RESTRACK_QP), before + 1);
+}
+
+static void keys_of_driver_details_are_for_those_who_ask(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	u64 key;
+
+	mock_tracked_qp(test, dev, IB_QPT_DRIVER, 17);
+	key = only_key(test, dev, true);
+	mock_tracked_qp(test, dev, IB_QPT_RC, 18);
+	KUNIT_EXPECT_EQ(test, only_key(test, dev, false) >> 32, 18);
+	KUNIT_EXPECT_EQ(test, key >> 32, 17);
+}
+
+static int cmp_key(const void *a, const void *b)
+{
+	return cmp_int(*(const u64 *)a, *(const u64 *)b);
+}
+
+/* In the order in which they came, and not before or behind their neighbours. */
+static void keys_of_one_number_sort_as_they_were_added(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct mock_crowd *crowd = mock_crowd(test, dev, 20);
+	struct rdma_restrack_entry *res;
+	u64 keys[20], cursor = 0;
+	int i;
+
+	for (i = 0; i < crowd->nr; i++)
+		mock_crowd_add(crowd, i, 5 + i % 2);
+	KUNIT_ASSERT_EQ(test, rdma_restrack_keys(&dev->res, RDMA_RESTRACK_QP, &cursor, false,
+						 keys, 20), 20);
+	sort(keys, 20, sizeof(u64), cmp_key, NULL);
+	for (i = 0; i < crowd->nr; i++) {
+		res = rdma_restrack_get_bykey(&dev->res, RDMA_RESTRACK_QP, keys[i]);
+		KUNIT_ASSERT_FALSE(test, IS_ERR(res));
+		KUNIT_EXPECT_EQ(test, mock_crowd_index(crowd, res), i < 10 ? 2 * i : 2 * i - 19);
+		rdma_restrack_put(res);
+	}
+}
+
 static void generation_tells_of_changes(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -481,6 +615,11 @@ static struct kunit_case walk_cases[] = {
 	KUNIT_CASE(loop_holds_a_reference),
 	KUNIT_CASE(types_apart),
 	KUNIT_CASE(exact_against_another_thread),
+	KUNIT_CASE(keys_are_those_of_a_walk),
+	KUNIT_CASE(key_stands_for_one_object),
+	KUNIT_CASE(key_of_a_dying_object_says_so),
+	KUNIT_CASE(keys_of_driver_details_are_for_those_who_ask),
+	KUNIT_CASE(keys_of_one_number_sort_as_they_were_added),
 	KUNIT_CASE(generation_tells_of_changes),
 	KUNIT_CASE(generation_is_not_a_count),
 	KUNIT_CASE(generation_skips_zero),
