@@ -14,6 +14,7 @@ use crate::{
         Owner, //
     },
     sync::{
+        smp_rmb,
         Completion,
         Kref,
         Once, //
@@ -389,8 +390,7 @@ impl Entry {
         }
         // Who gives up the last reference has stored the state before that: do not read what was
         // there even earlier.
-        // SAFETY: A memory barrier has no requirement.
-        unsafe { bindings::restrack_helper_smp_rmb() };
+        smp_rmb();
         Err(match self.state() {
             State::Tracked => State::New,
             state => state,

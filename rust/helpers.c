@@ -41,6 +41,7 @@ bool restrack_helper_kref_put(struct kref *kref)
 /* Of the kernel crate, 7.2 and 7.3 have it under different names. */
 void restrack_helper_smp_rmb(void)
 {
+	/* for the caller, who says what it orders */
 	smp_rmb();
 }
 

@@ -40,12 +40,6 @@ impl Key {
         Self(u64::from(product) << 32 | u64::from(serial))
     }
 
-    /// The least key with this product.
-    #[inline]
-    pub(crate) fn first_in(product: u32) -> Self {
-        Self(u64::from(product) << 32)
-    }
-
     /// The key as C code gets it, with the number in the place of its product, so that such keys
     /// sort by number. `id` is the number of the key.
     #[inline]

@@ -426,7 +426,7 @@ impl Root {
         keys: &mut [MaybeUninit<u64>],
     ) -> usize {
         let start = Key::from_cursor(*cursor);
-        let mut count = 0;
+        let room = keys.len();
         let mut slots = keys.iter_mut();
         let lock = self.rwsem.read();
         let rest = self.each_chain(kind, start, &lock, |chain| {
@@ -436,14 +436,13 @@ impl Root {
                 .find(|entry| match slots.next() {
                     Some(slot) => {
                         slot.write(entry.key().into_sortable(entry.id()));
-                        count += 1;
                         false
                     }
                     None => true,
                 })
         });
         *cursor = rest.map_or(Key::LAST, Entry::key).into_cursor();
-        count
+        room.saturating_sub(slots.len())
     }
 
     /// Finds the object with this key, and takes a reference to its entry.

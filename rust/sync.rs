@@ -5,12 +5,14 @@
 //! One primitive per file. Unlike those of the `kernel` crate, these types are laid over objects
 //! that C allocated; they add nothing to what the C primitive is.
 
+pub(crate) mod barrier;
 pub(crate) mod completion;
 pub(crate) mod kref;
 pub(crate) mod once;
 pub(crate) mod rwsem;
 
 pub(crate) use self::{
+    barrier::smp_rmb,
     completion::Completion,
     kref::Kref,
     once::Once,
