@@ -115,6 +115,7 @@ _NOT_MUCH_LARGER = Target("Rust <= C + 32", lambda row: row.rust <= row.c + 32)
 def target(row):
     """The target of a row, or none."""
     at = {
+        ("dump_pd", 10): _ratio_at_most(1.3),
         ("dump_pd", 32000): _ratio_at_most(0.05),
         ("show_pd", 32000): _ratio_at_most(0.05),
         ("worst_add", 1000000): _at_most(50000),
