@@ -6,8 +6,11 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
+#include <linux/pid.h>
+#include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
+#include <linux/sched/signal.h>
 #include <linux/uaccess.h>
 
 #include "helpers.h"
@@ -67,9 +70,19 @@ bool restrack_helper_copy_string(char *dst, size_t size, const char *src)
 	return false;
 }
 
-const char *restrack_helper_task_comm(struct task_struct *task)
+/*
+ * The name of the process whose leader a task is or was: exec by another thread
+ * gives the process another leader. That of the task if the process is gone.
+ */
+void restrack_helper_process_comm(char *comm, size_t size,
+				  struct task_struct *task)
 {
-	return task->comm;
+	struct task_struct *leader;
+
+	rcu_read_lock();
+	leader = pid_task(task_tgid(task), PIDTYPE_TGID);
+	scnprintf(comm, size, "%s", leader ? leader->comm : task->comm);
+	rcu_read_unlock();
 }
 
 /* One WARN_ONCE() for each kind, so that one does not hide another. */

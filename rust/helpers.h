@@ -25,7 +25,8 @@ bool restrack_helper_kref_put(struct kref *kref);
 void restrack_helper_smp_rmb(void);
 unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
-const char *restrack_helper_task_comm(struct task_struct *task);
+void restrack_helper_process_comm(char *comm, size_t size,
+				 struct task_struct *task);
 
 /**
  * enum restrack_misuse - what a caller did wrong

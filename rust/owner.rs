@@ -135,13 +135,19 @@ fn copy_string(buffer: &mut [u8], string: *const c_char) -> Option<&CStr> {
     }
 }
 
+/// The name of the process whose leader `task` is or was.
+fn process_name<'a>(buffer: &'a mut [u8], task: &Task) -> &'a CStr {
+    let (dst, size) = (buffer.as_mut_ptr(), buffer.len());
+    // SAFETY: `dst` has `size` bytes, and the task is live.
+    unsafe { bindings::restrack_helper_process_comm(dst, size, task.as_ptr().cast()) };
+    CStr::from_bytes_until_nul(buffer).unwrap_or(c"?")
+}
+
 impl fmt::Display for Owner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut buffer = [0u8; 64];
         if let Some(task) = self.process() {
-            // SAFETY: A live task.
-            let comm = unsafe { bindings::restrack_helper_task_comm(task.as_ptr().cast()) };
-            let comm = copy_string(&mut buffer, comm).unwrap_or(c"?");
+            let comm = process_name(&mut buffer, task);
             match task.tgid_nr_ns(None) {
                 0 => f.write_fmt(fmt!("{comm} (process is gone)")),
                 pid => f.write_fmt(fmt!("{comm} (pid {pid})")),

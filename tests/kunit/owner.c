@@ -4,8 +4,11 @@
  * owner that it takes, exactly once, on each way an entry can end.
  */
 
+#include <linux/pid.h>
+#include "kernel_log.h"
 #include "mock_device.h"
 #include "mock_owner.h"
+#include "user_process.h"
 
 static void kernel_name(struct kunit *test)
 {
@@ -310,6 +313,57 @@ static void history_20_registered_in_a_loop(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
+/* Has the process another leader than the task, which runs this program? */
+static bool has_new_leader(struct task_struct *task, const char *program)
+{
+	struct task_struct *leader;
+	bool has;
+
+	rcu_read_lock();
+	leader = pid_task(task_tgid(task), PIDTYPE_TGID);
+	has = leader && leader != task && !strcmp(leader->comm, program);
+	rcu_read_unlock();
+	return has;
+}
+
+/*
+ * A process whose leader made an object, and another thread of which then called
+ * exec: the kernel's messages call it what it is now. The thread that was the
+ * leader is gone.
+ */
+static void process_is_named_after_its_leader_of_now(struct kunit *test)
+{
+	static char *argv[4] = {
+		"/usr/bin/python3", "-c",
+		"import os, threading\n"
+		"program = '/usr/bin/sleep'\n"
+		"threading.Thread(target=os.execv, args=(program, [program, '600'])).start()\n"
+		"threading.Event().wait()\n",
+		NULL
+	};
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct task_struct *task = user_process(test, argv);
+	/* as if that process had made it */
+	struct rdma_restrack_entry parent = { .task = task, .user = true };
+	struct log *log;
+	char who[48];
+
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	rdma_restrack_parent_name(res, &parent);
+	rdma_restrack_add(res);
+	/* a program in Python takes its time to begin where all is emulated */
+	KUNIT_EXPECT_TRUE(test, mock_await(has_new_leader(task, "sleep")) ||
+				mock_await(has_new_leader(task, "sleep")));
+	KUNIT_EXPECT_STREQ(test, task->comm, "python3");
+	snprintf(who, sizeof(who), "owned by sleep (pid %d)", task_tgid_nr(task));
+	log = log_from_here(test);
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "leaked: mr", who, ""), 1);
+	rdma_restrack_del(res);
+}
+
 static struct kunit_case owner_cases[] = {
 	KUNIT_CASE(kernel_name),
 	KUNIT_CASE(current_process),
@@ -329,6 +383,7 @@ static struct kunit_case owner_cases[] = {
 	KUNIT_CASE(kept_by_sync),
 	KUNIT_CASE(not_counted_by_readers),
 	KUNIT_CASE(history_20_registered_in_a_loop),
+	KUNIT_CASE_SLOW(process_is_named_after_its_leader_of_now),
 	{}
 };
 
