@@ -13,14 +13,12 @@ pub(crate) fn clean(root: &Root) {
     let mut first = None;
     root.clean(|kind, entry| {
         first.get_or_insert((kind, entry.id()));
-        let (seconds, milliseconds) = (entry.age() / 1000, entry.age() % 1000);
         pr_err!(
-            "leaked: {} {}, owned by {}, {}.{:03} s old\n",
+            "leaked: {} {}, owned by {}, {} s old\n",
             kind.name(),
             entry.id(),
             entry.owner(),
-            seconds,
-            milliseconds,
+            entry.age(),
         );
     });
     if let Some((kind, id)) = first {

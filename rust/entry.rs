@@ -4,6 +4,10 @@
 
 use crate::{
     bindings,
+    clock::{
+        self,
+        Moment, //
+    },
     hlist,
     key::Key,
     kind::Kind,
@@ -87,26 +91,9 @@ pub(crate) struct Entry {
     details: Cell<bool>,
     state: Once<State>,
     id: Cell<u32>,
-    since: Cell<u32>,
+    since: Cell<Moment>,
     key: Cell<Key>,
     root: Cell<*mut bindings::rdma_restrack_root>,
-}
-
-/// The time, in jiffies.
-#[inline]
-pub(crate) fn now() -> Jiffies {
-    let jiffies = &raw const bindings::jiffies;
-    // SAFETY: A counter that is always there, and may change at any time.
-    unsafe { jiffies.read_volatile() }
-}
-
-/// log2 of the jiffies in a unit of age: 32 bits of them last for years.
-const AGE_SHIFT: u32 = 4;
-
-/// The time, in units of age.
-#[inline]
-fn age_now() -> u32 {
-    now().wrapping_shr(AGE_SHIFT) as u32
 }
 
 /// How long a deletion waits before it says so, in jiffies.
@@ -226,12 +213,9 @@ impl Entry {
         self.root.get()
     }
 
-    /// How long the entry has been tracked, in milliseconds.
-    pub(crate) fn age(&self) -> u32 {
-        let age = age_now().wrapping_sub(self.since.get());
-        let jiffies = (age as Jiffies).wrapping_shl(AGE_SHIFT);
-        // SAFETY: Computes.
-        unsafe { bindings::restrack_helper_jiffies_to_msecs(jiffies) }
+    /// How long the entry has been tracked, in seconds.
+    pub(crate) fn age(&self) -> u64 {
+        self.since.get().age()
     }
 
     /// Gives the entry its place.
@@ -261,7 +245,7 @@ impl Entry {
     /// From now on the entry is tracked.
     #[inline]
     pub(crate) fn begin(&self) {
-        self.since.set(age_now());
+        self.since.set(Moment::now());
         self.state.store(State::Tracked);
         self.valid.set(true);
     }
@@ -306,8 +290,7 @@ impl Entry {
 
     /// Tells that a deletion has been waiting for so many jiffies.
     fn report_wait(&self, waited: Jiffies) {
-        // SAFETY: Computes.
-        let waited = unsafe { bindings::restrack_helper_jiffies_to_msecs(waited) } / 1000;
+        let waited = clock::seconds(waited as u64);
         pr_warn!(
             "{} {} of {}: its deletion has been waiting for {} s, {} references are held\n",
             self.kind().map_or(c"?", Kind::name),

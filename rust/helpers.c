@@ -6,6 +6,7 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
+#include <linux/math64.h>
 #include <linux/pid.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
@@ -48,9 +49,9 @@ void restrack_helper_smp_rmb(void)
 	smp_rmb();
 }
 
-unsigned int restrack_helper_jiffies_to_msecs(unsigned long j)
+u64 restrack_helper_jiffies_to_secs(u64 j)
 {
-	return jiffies_to_msecs(j);
+	return div_u64(j, HZ);
 }
 
 /*

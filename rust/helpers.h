@@ -23,7 +23,7 @@ bool restrack_helper_kref_get_unless_zero(struct kref *kref);
 bool restrack_helper_kref_put(struct kref *kref);
 
 void restrack_helper_smp_rmb(void);
-unsigned int restrack_helper_jiffies_to_msecs(unsigned long j);
+u64 restrack_helper_jiffies_to_secs(u64 j);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
 void restrack_helper_process_comm(char *comm, size_t size,
 				 struct task_struct *task);

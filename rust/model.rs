@@ -11,8 +11,8 @@
 //! The module parameters `model_seed` and `model_steps` repeat a run, or make more of them.
 
 use crate::{
+    clock,
     entry::{
-        self,
         Entry,
         State, //
     },
@@ -473,7 +473,7 @@ fn shrink(steps: &mut KVVec<Step>) -> Result {
 fn seed() -> u64 {
     // Linux 7.2 returns a reference.
     match *crate::module_parameters::model_seed.value().borrow() {
-        0 => entry::now() as u64,
+        0 => clock::now() as u64,
         given => given,
     }
 }

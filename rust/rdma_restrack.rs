@@ -15,6 +15,7 @@
 //! | [`entry`], [`owner`], [`kind`] | an entry, who owns its object, what its object is |
 //! | [`device`] | from an entry to its object and its device |
 //! | [`misuse`] | what bad use gets |
+//! | [`clock`] | how long something has been so |
 //! | [`sync`], [`hlist`] | the kernel's primitives that all this stands on |
 //! | `fixture`, `model` | what the KUnit suites, which stand beside the code they test, share; the one that does things at random |
 //! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
@@ -32,6 +33,7 @@ use kernel::prelude::*;
 mod abi;
 mod bindings;
 mod clean;
+mod clock;
 mod device;
 mod entry;
 #[cfg(CONFIG_KUNIT = "y")]

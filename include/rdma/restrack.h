@@ -177,7 +177,7 @@ struct rdma_restrack_entry {
 	 * number that rdma_restrack_add() chose
 	 */
 	u32			id;
-	/* private: when the entry was added, in units of 16 jiffies */
+	/* private: when the entry was added, in units of 64 jiffies */
 	u32			since;
 	/* private: where the entry stands among those of its type */
 	u64			key;

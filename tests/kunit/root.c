@@ -240,6 +240,32 @@ static void clean_under_a_reader(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
+/* Ages are right for years, and so is what is said of them. */
+static void leftovers_of_years(struct kunit *test)
+{
+	static const u64 days[] = { 1, 49, 50, 60, 5 * 365 };
+	struct ib_device *dev = mock_device(test);
+	struct log *log;
+	char id[16], age[2][16];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(days); i++) {
+		/* private: units of 64 jiffies */
+		mock_tracked_qp(test, dev, IB_QPT_RC, 7000 + i)->res.since -=
+			days[i] * 86400 * HZ / 64;
+	}
+	log = log_from_here(test);
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	for (i = 0; i < ARRAY_SIZE(days); i++) {
+		snprintf(id, sizeof(id), "qp %d,", 7000 + i);
+		snprintf(age[0], sizeof(age[0]), " %llu s old", days[i] * 86400);
+		snprintf(age[1], sizeof(age[1]), " %llu s old", days[i] * 86400 + 1);
+		KUNIT_EXPECT_EQ(test, log_lines(log, id, age[0], "") +
+				log_lines(log, id, age[1], ""), 1);
+	}
+}
+
 /*
  * Regression 24 (CVE-2024-42080): the module that leaked the object is gone, and
  * its name with it, when the device is cleaned.
@@ -291,6 +317,7 @@ static struct kunit_case root_cases[] = {
 	KUNIT_CASE(clean_unlinks_all_types),
 	KUNIT_CASE(device_gone_before_its_objects),
 	KUNIT_CASE(clean_under_a_reader),
+	KUNIT_CASE(leftovers_of_years),
 	KUNIT_CASE(history_24_name_of_an_unloaded_module),
 	KUNIT_CASE(used_again_after_clean),
 	{}
