@@ -187,6 +187,48 @@ static void history_29_two_objects_with_one_number(struct kunit *test)
 			-ENOENT);
 }
 
+/*
+ * Regression 44: a QP of a driver's type whose number was taken could not be
+ * inserted; it got number 0, and whoever had that was hidden with it.
+ */
+static void history_44_two_driver_qps_with_one_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_root *root = &dev->res;
+	struct ib_qp *zero = mock_tracked_qp(test, dev, IB_QPT_RC, 0);
+	struct ib_qp *a = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 42);
+	struct ib_qp *b = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 42);
+	struct rdma_restrack_entry *res;
+	u64 cursor;
+
+	KUNIT_EXPECT_TRUE(test, b->res.valid);
+	KUNIT_EXPECT_EQ(test, a->res.id, 42);
+	KUNIT_EXPECT_EQ(test, b->res.id, 42);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 3);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 3);
+	/* without details there is the one with number 0, and it alone */
+	cursor = 0;
+	res = rdma_restrack_next(root, RDMA_RESTRACK_QP, &cursor, false);
+	KUNIT_EXPECT_PTR_EQ(test, res, &zero->res);
+	if (res)
+		rdma_restrack_put(res);
+	KUNIT_EXPECT_NULL(test, rdma_restrack_next(root, RDMA_RESTRACK_QP, &cursor, false));
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &zero->res));
+
+	rdma_restrack_del(&a->res);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &b->res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 2);
+	rdma_restrack_sync(&b->res);
+	rdma_restrack_del(&b->res);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 42)),
+			-ENOENT);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &zero->res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 1);
+}
+
 static void second_of_two_goes_first(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -244,6 +286,7 @@ static struct kunit_case ids_cases[] = {
 	KUNIT_CASE(history_15_numbers_wrap),
 	KUNIT_CASE(used_numbers_are_skipped_after_the_wrap),
 	KUNIT_CASE(history_29_two_objects_with_one_number),
+	KUNIT_CASE(history_44_two_driver_qps_with_one_number),
 	KUNIT_CASE(second_of_two_goes_first),
 	KUNIT_CASE(two_counters_with_one_number),
 	KUNIT_CASE(many_objects_with_one_number),
