@@ -258,14 +258,17 @@ impl Entry {
     pub(crate) fn drain(&self, state: State) {
         self.state.store(state);
         if !self.kref.put_if_last() {
-            self.wait_for_readers(report_period(), |waited| self.report_wait(waited));
+            self.wait_for_readers(report_period(), |waited, times| {
+                self.report_wait(waited, times);
+            });
         }
     }
 
     /// The part of [`Self::drain`] with readers. Calls `report` each time that it has waited for
-    /// another `period` of jiffies, unless that is zero.
+    /// another `period` of jiffies, unless that is zero, with how long it has waited, and how often
+    /// that was.
     #[cold]
-    fn wait_for_readers(&self, period: Jiffies, mut report: impl FnMut(Jiffies)) {
+    fn wait_for_readers(&self, period: Jiffies, mut report: impl FnMut(Jiffies, u32)) {
         if self.kref.is_spent() {
             // Somebody put what others had. Nobody is left to wake this thread.
             Misuse::PutTooOften.warn(c"rdma_restrack_put", self.raw_kind(), self.id());
@@ -281,15 +284,19 @@ impl Entry {
         if period == 0 {
             return self.comp.wait();
         }
-        let mut waited: Jiffies = 0;
+        let (mut waited, mut times): (Jiffies, u32) = (0, 0);
         while !self.comp.wait_timeout(period) {
             waited = waited.saturating_add(period);
-            report(waited);
+            times = times.saturating_add(1);
+            report(waited, times);
         }
     }
 
-    /// Tells that a deletion has been waiting for so many jiffies.
-    fn report_wait(&self, waited: Jiffies) {
+    /// Tells that a deletion has been waiting for so many jiffies, and that so many times.
+    ///
+    /// Nobody else tells where it waits: a wait with an end is not for the hung task detector. The
+    /// stack comes less and less often, lest it fill the log.
+    fn report_wait(&self, waited: Jiffies, times: u32) {
         let waited = clock::seconds(waited as u64);
         pr_warn!(
             "{} {} of {}: its deletion has been waiting for {} s, {} references are held\n",
@@ -299,6 +306,10 @@ impl Entry {
             waited,
             self.kref.count(),
         );
+        if times.is_power_of_two() {
+            // SAFETY: The function prints the stack of this thread.
+            unsafe { bindings::restrack_helper_dump_stack() };
+        }
     }
 
     /// Makes the keeper's reference again after [`Self::drain`].
@@ -553,7 +564,8 @@ mod tests {
         let mut told = [0; 3];
         let mut reports = 0;
         entry.state.store(State::Dying);
-        entry.wait_for_readers(1, |waited| {
+        entry.wait_for_readers(1, |waited, times| {
+            assert_eq!(times as usize, reports + 1);
             if let Some(told) = told.get_mut(reports) {
                 *told = waited;
             }

@@ -8,6 +8,7 @@
 #include <linux/kref.h>
 #include <linux/math64.h>
 #include <linux/pid.h>
+#include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
@@ -52,6 +53,11 @@ void restrack_helper_smp_rmb(void)
 u64 restrack_helper_jiffies_to_secs(u64 j)
 {
 	return div_u64(j, HZ);
+}
+
+void restrack_helper_dump_stack(void)
+{
+	dump_stack_lvl(KERN_WARNING);
 }
 
 /*

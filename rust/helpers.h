@@ -24,6 +24,7 @@ bool restrack_helper_kref_put(struct kref *kref);
 
 void restrack_helper_smp_rmb(void);
 u64 restrack_helper_jiffies_to_secs(u64 j);
+void restrack_helper_dump_stack(void);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);
 void restrack_helper_process_comm(char *comm, size_t size,
 				 struct task_struct *task);

@@ -123,6 +123,10 @@ static void tells_of_a_long_wait(struct kunit *test)
 	call = mock_start(test, destroyer, mock_del, res);
 	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for 1 s, ",
 						     "2 references are held")));
+	/* and where: the hung task detector does not look at a wait that has an end */
+	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, "Call Trace", "", "")));
+	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, " mock_call_work+0x", "", "")));
+	KUNIT_EXPECT_GE(test, log_lines(log, "Comm: mock_owner", "", ""), 1);
 	rdma_restrack_put(res);
 	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for ",
 						     " s, 1 references are held")));
