@@ -7,8 +7,8 @@
 //! on to where the work is done.
 //!
 //! What C promises for all of them: a pointer that is not NULL points to a live object of its type,
-//! which stays while the call lasts; an entry was zeroed before it was first used and is part of an
-//! object of its type.
+//! which stays while the call lasts; an entry was zeroed or has been through `rdma_restrack_new()`
+//! before it was first used, and is part of an object of its type.
 //!
 //! C header: `include/rdma/restrack.h` of this project.
 
@@ -278,10 +278,11 @@ export! {
         res: *mut bindings::rdma_restrack_entry,
         type_: bindings::rdma_restrack_type,
     ) {
-        // SAFETY: What C promises.
-        if let Some(entry) = unsafe { entry(res, FUNCTION) } {
-            lifecycle::new(entry, type_);
+        if res.is_null() {
+            return Misuse::Null.warn(FUNCTION, type_, 0);
         }
+        // SAFETY: C gives us memory for an entry that nobody uses, and that does not move.
+        unsafe { Entry::init(res.cast(), type_) }
     }
 
     /// Sets the owner of an object.

@@ -21,14 +21,18 @@ use crate::{
         smp_rmb,
         Completion,
         Kref,
-        Once, //
+        Once,
+        Put, //
     }, //
 };
 use core::{
     borrow::Borrow,
     cell::Cell,
     mem::offset_of,
-    ptr::NonNull, //
+    ptr::{
+        self,
+        NonNull, //
+    }, //
 };
 use kernel::{
     prelude::*,
@@ -56,8 +60,6 @@ pub(crate) enum State {
     Dying,
     /// As dying, but the object does not go: only its readers do.
     Syncing,
-    /// Its root was cleaned before the entry was deleted. Readers may still be there.
-    Orphaned,
 }
 
 /// `struct rdma_restrack_entry`.
@@ -71,12 +73,18 @@ pub(crate) enum State {
 /// | `kref`, `comp` | by all | by all |
 /// | `kind`, `no_track`, `user`, `owner` | by the keeper, before it is linked or after | by all |
 /// | `node`, `id`, `key`, `details`, `root` | with the lock, for writing | with the lock; by the keeper; but for `node` by readers |
-/// | `valid`, `since` | by the keeper | by the keeper |
-/// | `state` | by the keeper; when the root is cleaned | by all, at any time |
+/// | `valid` | by the keeper; when the root is cleaned | by the keeper |
+/// | `since` | by the keeper | by the keeper; with the lock |
+/// | `state` | by the keeper | by all, at any time |
+///
+/// A root that is cleaned gives up its entries: it makes them invalid and, last of all, clears
+/// `root`. So a keeper that finds NULL there may free the entry. The state of such an *orphan* is
+/// what it was: a tracked one may have readers, and one that is dying has a keeper that waits for
+/// them.
 ///
 /// # Invariants
 ///
-/// - `comp` is initialised when the last reader of a dying entry leaves.
+/// - `comp` is initialised unless the entry is new.
 /// - `root` points to the root whose table `node` is linked in, or is NULL.
 #[repr(C)]
 pub(crate) struct Entry {
@@ -93,7 +101,7 @@ pub(crate) struct Entry {
     id: Cell<u32>,
     since: Cell<Moment>,
     key: Cell<Key>,
-    root: Cell<*mut bindings::rdma_restrack_root>,
+    root: Once<*mut bindings::rdma_restrack_root>,
 }
 
 /// How long a deletion waits before it says so, in jiffies.
@@ -149,11 +157,49 @@ unsafe impl hlist::Linked for Entry {
 }
 
 impl Entry {
-    /// Makes the keeper's reference, so that others can be had.
+    /// Initialises the entry at `this`, whatever was there before.
+    ///
+    /// # Safety
+    ///
+    /// `this` is valid for writes and pinned from now on, and nobody uses what is there: it is not
+    /// an entry that is tracked or has an owner.
     #[inline]
-    pub(crate) fn init(&self, kind: bindings::rdma_restrack_type) {
+    pub(crate) unsafe fn init(this: *mut Self, kind: bindings::rdma_restrack_type) {
+        let new = Self {
+            valid: Cell::new(false),
+            kref: Kref::one(),
+            comp: Completion::zeroed(),
+            owner: Owner::nobody(),
+            node: hlist::Node::new(),
+            kind: Cell::new(kind),
+            no_track: Cell::new(false),
+            user: Cell::new(false),
+            details: Cell::new(false),
+            state: Once::new(State::New),
+            id: Cell::new(0),
+            since: Cell::new(Moment::ZERO),
+            key: Cell::new(Key::FIRST),
+            root: Once::new(ptr::null_mut()),
+        };
+        // SAFETY: By the requirements of this function.
+        unsafe { this.write(new) };
+        // SAFETY: As above, and by now it is an entry.
+        let entry = unsafe { &*this };
+        // SAFETY: Nobody uses the entry yet.
+        unsafe { entry.comp.init() };
+    }
+
+    /// Makes the keeper's reference, so that others can be had, where there is none.
+    ///
+    /// For an entry that was zeroed and has not been through [`Self::init`], or was deleted.
+    #[inline]
+    pub(crate) fn init_references(&self) {
+        if !self.kref.is_spent() {
+            return;
+        }
+        // SAFETY: Without a reference nobody waits for the last one to go, or puts it.
+        unsafe { self.comp.init() };
         self.kref.init();
-        self.kind.set(kind);
     }
 
     /// The type of the object, as C code gave it.
@@ -208,9 +254,11 @@ impl Entry {
     }
 
     /// The root whose table the entry is in, or NULL.
+    ///
+    /// After NULL, what [`Self::orphan`] did is over.
     #[inline]
     pub(crate) fn root(&self) -> *mut bindings::rdma_restrack_root {
-        self.root.get()
+        self.root.load_acquire()
     }
 
     /// How long the entry has been tracked, in seconds.
@@ -227,16 +275,25 @@ impl Entry {
         key: Key,
         details: bool,
     ) {
-        self.root.set(root);
+        self.root.store(root);
         self.id.set(id);
         self.key.set(key);
         self.details.set(details);
     }
 
-    /// Says that the entry has a place no more.
+    /// Says that the entry has a place no more; for its keeper.
     #[inline]
     pub(crate) fn unplace(&self) {
-        self.root.set(core::ptr::null_mut());
+        self.root.store(ptr::null_mut());
+    }
+
+    /// Says that the entry is tracked no more and has a place no more; its keeper does not know
+    /// yet. To be called with the lock of its root, which is given up.
+    ///
+    /// The keeper may have freed the entry when this returns.
+    pub(crate) fn orphan(&self) {
+        self.valid.set(false);
+        self.root.store_release(ptr::null_mut());
     }
 }
 
@@ -253,7 +310,7 @@ impl Entry {
     /// Gives up the keeper's reference and waits until the last reader has left. Sleeps.
     ///
     /// No new reader comes meanwhile: lookups see the state, [`State::Dying`] or
-    /// [`State::Syncing`]. Without a reader the completion is not even initialised.
+    /// [`State::Syncing`]. One that finds no reference left, with acquire, sees it, too.
     #[inline]
     pub(crate) fn drain(&self, state: State) {
         self.state.store(state);
@@ -269,27 +326,25 @@ impl Entry {
     /// that was.
     #[cold]
     fn wait_for_readers(&self, period: Jiffies, mut report: impl FnMut(Jiffies, u32)) {
-        if self.kref.is_spent() {
-            // Somebody put what others had. Nobody is left to wake this thread.
-            Misuse::PutTooOften.warn(c"rdma_restrack_put", self.raw_kind(), self.id());
-            return self.kref.clear();
-        }
-        // SAFETY: Nobody waits but this thread, and nobody completes it before the count is zero,
-        // which it is not before this thread puts its reference.
-        // INVARIANT: The last reader leaves after this.
-        unsafe { self.comp.init() };
-        if self.kref.put() {
-            return;
+        match self.kref.put() {
+            Put::Last => return,
+            Put::NotLast => {}
+            // Somebody put the keeper's reference, and has completed `comp` or is about to: that
+            // one has to be done with the entry before it goes.
+            Put::None => self.warn_of_put(),
         }
         if period == 0 {
-            return self.comp.wait();
+            self.comp.wait();
+        } else {
+            let (mut waited, mut times): (Jiffies, u32) = (0, 0);
+            while !self.comp.wait_timeout(period) {
+                waited = waited.saturating_add(period);
+                times = times.saturating_add(1);
+                report(waited, times);
+            }
         }
-        let (mut waited, mut times): (Jiffies, u32) = (0, 0);
-        while !self.comp.wait_timeout(period) {
-            waited = waited.saturating_add(period);
-            times = times.saturating_add(1);
-            report(waited, times);
-        }
+        // Zero already, but for a count that is saturated.
+        self.kref.clear();
     }
 
     /// Tells that a deletion has been waiting for so many jiffies, and that so many times.
@@ -297,22 +352,30 @@ impl Entry {
     /// Nobody else tells where it waits: a wait with an end is not for the hung task detector. The
     /// stack comes less and less often, lest it fill the log.
     fn report_wait(&self, waited: Jiffies, times: u32) {
-        let waited = clock::seconds(waited as u64);
-        pr_warn!(
-            "{} {} of {}: its deletion has been waiting for {} s, {} references are held\n",
-            self.kind().map_or(c"?", Kind::name),
-            self.id(),
-            self.owner,
-            waited,
-            self.kref.count(),
-        );
+        let kind = self.kind().map_or(c"?", Kind::name);
+        let (id, owner, waited) = (self.id(), &self.owner, clock::seconds(waited as u64));
+        match self.kref.count() {
+            count @ 0.. => pr_warn!(
+                "{kind} {id} of {owner}: its deletion has been waiting for {waited} s, {count} references are held\n"
+            ),
+            _ => pr_warn!(
+                "{kind} {id} of {owner}: its deletion has been waiting for {waited} s, its references are saturated\n"
+            ),
+        }
         if times.is_power_of_two() {
             // SAFETY: The function prints the stack of this thread.
             unsafe { bindings::restrack_helper_dump_stack() };
         }
     }
 
-    /// Makes the keeper's reference again after [`Self::drain`].
+    /// Warns of a reference that was put more often than it was taken.
+    #[cold]
+    fn warn_of_put(&self) {
+        Misuse::PutTooOften.warn(c"rdma_restrack_put", self.raw_kind(), self.id());
+    }
+
+    /// Makes the keeper's reference again after [`Self::drain`]. The completion is as new: nobody
+    /// completed it, or the wait has consumed that.
     ///
     /// To be called with the root's lock held for writing, if the entry is in a table: a reader
     /// that finds it afterwards then sees all that the keeper did before.
@@ -328,16 +391,6 @@ impl Entry {
         self.valid.set(false);
         self.state.store(State::New);
         self.owner.release();
-    }
-
-    /// From now on the entry is tracked no more; its keeper does not know yet.
-    pub(crate) fn orphan(&self) {
-        self.valid.set(false);
-        // The keeper of a dying entry has no reference to give up.
-        self.state.store(match self.state.load() {
-            State::Dying | State::Syncing => State::New,
-            _ => State::Orphaned,
-        });
     }
 }
 
@@ -395,23 +448,26 @@ impl Entry {
     /// not sleep.
     #[inline]
     pub(crate) fn put(&self) -> bool {
-        let last = self.kref.put();
-        if last {
-            self.left();
+        match self.kref.put() {
+            Put::NotLast => return false,
+            Put::Last => self.left(),
+            Put::None => {
+                self.warn_of_put();
+                return false;
+            }
         }
-        last
+        true
     }
 
     /// The last reader has left.
     #[cold]
     fn left(&self) {
         match self.state() {
-            // The keeper waits for this.
-            State::Dying | State::Syncing => self.comp.complete(),
             // Nobody is going to delete an entry that was never added: its keeper just puts it.
             State::New => self.owner.release(),
-            // Somebody put too often: the keeper has a reference. It will notice.
-            State::Tracked | State::Orphaned => {}
+            // The keeper waits for this. Of an entry that is tracked somebody put the keeper's own
+            // reference; the keeper is going to wait until that one has left, too.
+            State::Dying | State::Syncing | State::Tracked => self.comp.complete(),
         }
     }
 
@@ -536,8 +592,6 @@ mod tests {
         let entry = TestEntry::new(Kind::Pd)?;
         entry.begin();
         entry.state.store(State::Dying);
-        // SAFETY: Nobody waits for it yet.
-        unsafe { entry.comp.init() };
         assert!(entry.put());
         assert!(entry.comp.is_done());
         assert_eq!(usage(&task), before + 1);
@@ -582,6 +636,43 @@ mod tests {
     }
 
     #[test]
+    fn a_count_that_is_saturated_is_waited_for() -> Result {
+        let entry = TestEntry::new(Kind::Pd)?;
+        entry.begin();
+        entry.kref.saturate();
+        let mut reports = 0;
+        entry.state.store(State::Dying);
+        entry.wait_for_readers(1, |_, times| {
+            reports = times;
+            assert!(!entry.put());
+            if times == 5 {
+                entry.comp.complete();
+            }
+        });
+        assert_eq!(reports, 5);
+        assert!(!entry.is_alive());
+        entry.end();
+        Ok(())
+    }
+
+    /// Somebody puts the keeper's reference, before it begins to delete the entry and after.
+    #[test]
+    fn a_last_put_of_others_completes() -> Result {
+        for state in [State::Tracked, State::Dying, State::Syncing] {
+            let entry = TestEntry::new(Kind::Pd)?;
+            entry.begin();
+            entry.state.store(state);
+            assert!(!entry.comp.is_done());
+            assert!(entry.put());
+            assert!(entry.comp.is_done());
+            // What it was is brought back without a warning.
+            entry.comp.wait();
+            entry.revive();
+        }
+        Ok(())
+    }
+
+    #[test]
     fn a_revived_entry_can_be_had_and_drained_again() -> Result {
         let entry = TestEntry::new(Kind::Pd)?;
         entry.begin();
@@ -593,7 +684,7 @@ mod tests {
             assert!(entry.get());
             assert!(!entry.put());
         }
-        entry.drain(State::Dying);
+        entry.drain(State::Syncing);
         entry.end();
         Ok(())
     }

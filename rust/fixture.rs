@@ -51,10 +51,19 @@ impl TestEntry {
 
     /// An entry that is initialised and belongs to the current process.
     pub(crate) fn new(kind: Kind) -> Result<Self> {
-        let entry = Self::zeroed()?;
-        lifecycle::new(&entry, kind as u32);
+        let mut entry = Self::zeroed()?;
+        entry.renew(kind);
         entry.set_current();
         Ok(entry)
+    }
+
+    /// Deletes what the entry was, and initialises it.
+    pub(crate) fn renew(&mut self, kind: Kind) {
+        lifecycle::del(self);
+        // SAFETY: The entry is not moved.
+        let entry = unsafe { self.0.as_mut().get_unchecked_mut() };
+        // SAFETY: The entry is deleted: not tracked and without an owner.
+        unsafe { Entry::init(entry, kind as u32) };
     }
 
     /// An entry in a table, under a number of its own.

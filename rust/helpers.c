@@ -37,12 +37,6 @@ bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 	return kref_get_unless_zero(kref);
 }
 
-/* kref_put() without its release function: the caller has its own. */
-bool restrack_helper_kref_put(struct kref *kref)
-{
-	return refcount_dec_and_test(&kref->refcount);
-}
-
 /* Of the kernel crate, 7.2 and 7.3 have it under different names. */
 void restrack_helper_smp_rmb(void)
 {

@@ -20,7 +20,6 @@ void restrack_helper_init_completion(struct completion *x);
 
 void restrack_helper_kref_get(struct kref *kref);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
-bool restrack_helper_kref_put(struct kref *kref);
 
 void restrack_helper_smp_rmb(void);
 u64 restrack_helper_jiffies_to_secs(u64 j);

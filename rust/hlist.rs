@@ -28,6 +28,16 @@ use kernel::types::Opaque;
 #[repr(transparent)]
 pub(crate) struct Node(Opaque<bindings::hlist_node>);
 
+impl Node {
+    /// A node that is not linked.
+    #[doc(alias = "INIT_HLIST_NODE")]
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        // INVARIANT: `pprev` is NULL.
+        Self(Opaque::zeroed())
+    }
+}
+
 /// An object that can be a member of a [`Chain`].
 ///
 /// # Safety

@@ -13,6 +13,9 @@
 //!      |                commit_del           |
 //!      +-------------------------------------+
 //! ```
+//!
+//! `sync` is from Tracked over Syncing to Tracked. An entry whose root was cleaned goes the same
+//! ways, without a root.
 
 use crate::{
     bindings,
@@ -28,15 +31,6 @@ use crate::{
     misuse::Misuse,
     root::Root, //
 };
-
-/// Initialises an entry; the body of `rdma_restrack_new()`.
-#[inline]
-pub(crate) fn new(entry: &Entry, kind: bindings::rdma_restrack_type) {
-    if entry.is_valid() {
-        return Misuse::AddTwice.warn(c"rdma_restrack_new", entry.raw_kind(), entry.id());
-    }
-    entry.init(kind);
-}
 
 /// Tracks an object; the body of `rdma_restrack_add()`.
 ///
@@ -56,7 +50,7 @@ pub(crate) unsafe fn add(entry: &Entry) {
         return warn(Misuse::Type);
     };
     if entry.is_hidden() {
-        initialise(entry);
+        entry.init_references();
         return entry.begin();
     }
     let Some(device) = object.device() else {
@@ -71,7 +65,7 @@ pub(crate) unsafe fn add(entry: &Entry) {
     }
 }
 
-/// What [`add`] does with an entry that has no owner or has not been through [`new`].
+/// What [`add`] does with an entry that has no owner or has not been through [`Entry::init`].
 ///
 /// # Safety
 ///
@@ -80,7 +74,7 @@ pub(crate) unsafe fn add(entry: &Entry) {
 // each of them only its own.
 #[inline(never)]
 unsafe fn prepare_and_track(entry: &Entry, object: Object<'_>, device: &Device) {
-    initialise(entry);
+    entry.init_references();
     if entry.owner().process().is_none() {
         find_owner(entry, object);
     }
@@ -116,14 +110,6 @@ unsafe fn track_numbered(entry: &Entry, object: Object<'_>, root: &Root) {
     let (id, details) = numbering(object).unwrap_or_default();
     // SAFETY: By the requirement of this function.
     unsafe { root.add_as(object.kind(), entry, id, details) };
-}
-
-/// Initialises an entry that has not been through [`new`].
-#[inline]
-fn initialise(entry: &Entry) {
-    if !entry.is_alive() {
-        entry.init(entry.raw_kind());
-    }
 }
 
 /// Finds an owner for an object that does not belong to a process: the kernel in its own name,
@@ -170,7 +156,7 @@ fn in_table(entry: &Entry, f: impl FnOnce(&Root, Kind)) {
 #[inline]
 pub(crate) fn del(entry: &Entry) {
     in_table(entry, |root, kind| root.remove(kind, entry));
-    if let State::Tracked | State::Orphaned = entry.state() {
+    if entry.state() == State::Tracked {
         entry.drain(State::Dying);
     }
     entry.end();
@@ -188,21 +174,29 @@ pub(crate) fn begin_del(entry: &Entry) {
 
 /// Makes an object reachable again after [`begin_del`]; the body of `rdma_restrack_abort_del()`.
 pub(crate) fn abort_del(entry: &Entry) {
-    if !entry.is_valid() {
-        return;
-    }
-    if entry.state() != State::Dying {
-        return Misuse::NotDying.warn(c"rdma_restrack_abort_del", entry.raw_kind(), entry.id());
-    }
-    match (Root::of(entry), entry.kind()) {
-        (Some(root), Some(kind)) => root.revive(kind, entry),
-        _ => entry.revive(),
+    match entry.state() {
+        // What was never added could not be deleted either.
+        State::New => {}
+        State::Dying => match (Root::of(entry), entry.kind()) {
+            (Some(root), Some(kind)) => root.revive(kind, entry),
+            _ => entry.revive(),
+        },
+        State::Tracked | State::Syncing => {
+            Misuse::NotDying.warn(c"rdma_restrack_abort_del", entry.raw_kind(), entry.id());
+        }
     }
 }
 
 /// Waits until no reader can see what the object was before; the body of `rdma_restrack_sync()`.
 pub(crate) fn sync(entry: &Entry) {
-    if entry.state() == State::Tracked {
-        in_table(entry, |root, kind| root.sync(kind, entry));
+    if entry.state() != State::Tracked {
+        return;
+    }
+    match (Root::of(entry), entry.kind()) {
+        (Some(root), Some(kind)) => root.sync(kind, entry),
+        _ => {
+            entry.drain(State::Syncing);
+            entry.revive();
+        }
     }
 }

@@ -127,6 +127,7 @@ impl Random {
 #[derive(Clone, Copy)]
 struct Known {
     state: State,
+    orphan: bool,
     root: usize,
     kind: Kind,
     id: u32,
@@ -138,6 +139,7 @@ struct Known {
 impl Known {
     const NOTHING: Self = Self {
         state: State::New,
+        orphan: false,
         root: 0,
         kind: Kind::Pd,
         id: 0,
@@ -146,9 +148,15 @@ impl Known {
         readers: 0,
     };
 
+    /// Is the entry in a table?
+    fn is_linked(&self) -> bool {
+        matches!(self.state, State::Tracked | State::Dying) && !self.orphan
+    }
+
     /// Does a lookup for this find the entry?
     fn is_found(&self, root: usize, kind: Kind, details: bool) -> bool {
         self.state == State::Tracked
+            && !self.orphan
             && (self.root, self.kind) == (root, kind)
             && (details || !self.details)
     }
@@ -205,7 +213,7 @@ impl World {
             (Action::Add, State::New) => {
                 self.add(step)?;
             }
-            (Action::Get, State::Tracked | State::Orphaned) => {
+            (Action::Get, State::Tracked) => {
                 check(entry.get(), "a live entry could not be had")?;
                 known.readers += 1;
             }
@@ -225,6 +233,7 @@ impl World {
             (Action::CommitDel | Action::Del, _) if alone => {
                 lifecycle::del(entry);
                 known.state = State::New;
+                known.orphan = false;
                 self.processes -= i32::from(core::mem::take(&mut known.process));
             }
             (Action::Sync, State::Tracked) if alone => lifecycle::sync(entry),
@@ -253,7 +262,7 @@ impl World {
         let details = kind == Kind::Qp && step.random & 0x600 == 0;
         // Few enough for some to be equal.
         let given = (kind == Kind::Qp).then_some((step.random >> 16) % 256);
-        lifecycle::new(entry, kind as u32);
+        entry.renew(kind);
         if process {
             entry.set_current();
         } else {
@@ -266,10 +275,10 @@ impl World {
             // SAFETY: As above.
             None => unsafe { root.add(kind, entry) },
         }
-        // An owner that was left by `clean` is released.
-        self.processes += i32::from(process) - i32::from(known.process);
+        self.processes += i32::from(process);
         *known = Known {
             state: State::Tracked,
+            orphan: false,
             root: root_index,
             kind,
             id: entry.id(),
@@ -284,8 +293,8 @@ impl World {
             None => {
                 let id = known.id;
                 let same = |(_, other): &&(TestEntry, Known)| {
-                    let linked = matches!(other.state, State::Tracked | State::Dying);
-                    linked && (other.root, other.kind, other.id) == (root_index, kind, id)
+                    other.is_linked()
+                        && (other.root, other.kind, other.id) == (root_index, kind, id)
                 };
                 let count = self.entries.iter().filter(same).count();
                 check(count == 1, "a number was given twice")
@@ -353,14 +362,11 @@ impl World {
         root.clean(|_, _| told += 1);
         let mut count = 0;
         for (entry, known) in &mut self.entries {
-            let state = match known.state {
-                State::Tracked if known.root == index => State::Orphaned,
-                State::Dying if known.root == index => State::New,
-                _ => continue,
-            };
-            check(!entry.is_valid(), "an orphan is valid")?;
-            known.state = state;
-            count += 1;
+            if known.is_linked() && known.root == index {
+                check(!entry.is_valid(), "an orphan is valid")?;
+                known.orphan = true;
+                count += 1;
+            }
         }
         check(told == count, "cleaning told of too many or too few")?;
         self.walk_all()
@@ -372,7 +378,7 @@ impl World {
             return Err("no such entry");
         };
         check(entry.state() == known.state, "the state is wrong")?;
-        let valid = matches!(known.state, State::Tracked | State::Dying);
+        let valid = known.is_linked();
         check(entry.is_valid() == valid, "the validity is wrong")?;
         check(
             entry.owner().process().is_some() == known.process,

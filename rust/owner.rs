@@ -61,6 +61,16 @@ pub(crate) fn try_current_process() -> Option<ARef<Task>> {
 }
 
 impl Owner {
+    /// No owner.
+    #[inline]
+    pub(crate) const fn nobody() -> Self {
+        // INVARIANT: `task` is NULL.
+        Self {
+            task: Cell::new(ptr::null_mut()),
+            kern_name: Cell::new(ptr::null()),
+        }
+    }
+
     /// Is there no owner?
     #[cfg(CONFIG_KUNIT = "y")]
     #[inline]
@@ -172,11 +182,7 @@ mod tests {
 
     impl TestOwner {
         fn nobody() -> Self {
-            // INVARIANT: `task` is NULL.
-            Self(Owner {
-                task: Cell::new(ptr::null_mut()),
-                kern_name: Cell::new(ptr::null()),
-            })
+            Self(Owner::nobody())
         }
     }
 

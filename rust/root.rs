@@ -251,15 +251,15 @@ impl Root {
         // `clean` may have been faster.
         if !entry.root().is_null() {
             self.unlink(kind, entry, &lock);
+            // INVARIANT: The entry is linked no more.
+            entry.unplace();
         }
     }
 
-    /// Unlinks an entry that is linked.
+    /// Unlinks an entry that is linked, and is then to lose its place.
     #[inline]
     fn unlink(&self, kind: Kind, entry: &Entry, lock: &WriteGuard<'_>) {
         Chain::remove(entry, lock);
-        // INVARIANT: The entry is linked no more.
-        entry.unplace();
         let table = self.table(kind);
         if entry.state() == State::Dying {
             table.dead(entry.has_details());
@@ -295,6 +295,9 @@ impl Root {
 
     /// Unlinks all entries and makes them invalid; `report` is told of each before. Frees what the
     /// table had allocated.
+    ///
+    /// Nothing else may run on the root. Should a deletion do so all the same: while its entry has a
+    /// place it waits for the lock, and when its entry has none nothing here touches that any more.
     pub(crate) fn clean(&self, mut report: impl FnMut(Kind, &Entry)) {
         let mut lock = self.rwsem.write();
         for kind in Kind::ALL {
@@ -302,6 +305,7 @@ impl Root {
                 while let Some(entry) = chain.first(&lock) {
                     report(kind, entry);
                     self.unlink(kind, entry, &lock);
+                    // INVARIANT: The entry is linked no more.
                     entry.orphan();
                 }
                 None

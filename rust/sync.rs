@@ -14,7 +14,10 @@ pub(crate) mod rwsem;
 pub(crate) use self::{
     barrier::smp_rmb,
     completion::Completion,
-    kref::Kref,
+    kref::{
+        Kref,
+        Put, //
+    },
     once::Once,
     rwsem::{
         Guarded,

@@ -11,21 +11,31 @@
  * Two ways to use an entry, on the same type:
  *
  *  - in one call: a zeroed entry, @type set (and @kern_name for a kernel
- *    owner), then rdma_restrack_add(), later rdma_restrack_del();
+ *    owner, and rdma_restrack_no_track() for an object that nobody is to see),
+ *    then rdma_restrack_add(), later rdma_restrack_del(). All of the entry has
+ *    to be zero but for what is set, and what is set stays set;
  *  - in steps: rdma_restrack_new(), then rdma_restrack_set_name() or
  *    rdma_restrack_parent_name(), then rdma_restrack_add(), later
  *    rdma_restrack_del(), or rdma_restrack_begin_del() followed by
- *    rdma_restrack_commit_del() or rdma_restrack_abort_del().
+ *    rdma_restrack_commit_del() or rdma_restrack_abort_del(). The memory of the
+ *    entry may hold anything before rdma_restrack_new(), which sets all of it;
+ *    rdma_restrack_no_track() comes after that.
+ *
+ * An entry that was deleted is like one that was zeroed, but for what the caller
+ * had set: it may be added again, in either way.
  *
  * Locking: the caller serialises the functions that change one entry (new,
  * set_name, parent_name, add, sync, begin_del, abort_del, commit_del, del)
  * against each other, as the creator and destroyer of an object does anyway.
- * Everything else may run at any time, in parallel, on any entry or root.
- * Functions that may sleep say so.
+ * While a root is initialized or cleaned, nothing else runs on it or on the
+ * entries in it. Everything else may run at any time, in parallel, on any entry
+ * or root. Functions that may sleep say so.
  *
  * Bad use (a NULL pointer, a type outside the enumeration, an entry added
  * twice, ...) is reported once per kind with a warning that names the function,
  * the type and the number of the object, and is otherwise without effect.
+ * Some bad use cannot be noticed, and what is said to be the caller's to see to
+ * is of that kind.
  */
 
 #ifndef _RDMA_RESTRACK_H_
@@ -140,7 +150,8 @@ struct rdma_restrack_entry {
 	 *
 	 * True from a successful rdma_restrack_add() to rdma_restrack_del() or
 	 * rdma_restrack_commit_del(). An entry whose device was cleaned first
-	 * is no longer valid.
+	 * is no longer valid, and rdma_restrack_abort_del() does not make it
+	 * valid again.
 	 */
 	bool			valid;
 	/** @kref: holds back the destruction of the object */
@@ -161,7 +172,8 @@ struct rdma_restrack_entry {
 	enum rdma_restrack_type	type;
 	/**
 	 * @no_track: keep this entry out of the database; set it with
-	 * rdma_restrack_no_track() before rdma_restrack_add()
+	 * rdma_restrack_no_track(), after rdma_restrack_new() and before
+	 * rdma_restrack_add()
 	 */
 	bool			no_track;
 	/** @user: the object belongs to a process */
@@ -203,8 +215,17 @@ void rdma_restrack_init(struct rdma_restrack_root *res);
  *
  * Call it when the device goes away and its objects are gone. Entries that are
  * still there are a leak: each is reported with type, number, owner and age,
- * unlinked and marked invalid, so that a later rdma_restrack_del() of it
- * touches neither the root nor the device. May sleep.
+ * unlinked and marked invalid. All functions still work on such an entry, and
+ * its readers are still waited for, but neither the root nor the device is
+ * touched, so that they may be freed before it.
+ *
+ * It is the caller's to see to that nothing else runs on the root meanwhile, or
+ * on an entry in it: no lookup, no walk, no count, and none of the functions
+ * that change an entry. (One that has read where the entry is linked goes on to
+ * take the lock that is there, or to count what is there, and nobody keeps the
+ * memory of the root for it.) Even so a deletion that comes too late and finds
+ * its entry unlinked may free it at once: the entry is not written to after it
+ * was given up. May sleep.
  */
 void rdma_restrack_clean(struct rdma_restrack_root *res);
 
@@ -234,9 +255,13 @@ int rdma_restrack_count(struct rdma_restrack_root *res,
  * @res: resource entry
  * @type: type of the object
  *
- * Sets up the reference count and the completion, so that rdma_restrack_put()
- * may drop a half-built object: the last put of an entry that was never added
- * releases its owner.
+ * Sets all members, whatever the memory holds: @type as given, one reference,
+ * no owner, to be tracked. From then on rdma_restrack_put() may drop a half-built
+ * object: the last put of an entry that was never added releases its owner.
+ *
+ * As it reads nothing, it is the caller's to see to that the entry is not in use:
+ * not tracked, and without a process that was set as its owner and not released
+ * by rdma_restrack_put() or rdma_restrack_del(). Does not sleep.
  */
 void rdma_restrack_new(struct rdma_restrack_entry *res,
 		       enum rdma_restrack_type type);
@@ -253,7 +278,11 @@ void rdma_restrack_set_name(struct rdma_restrack_entry *res,
 /**
  * rdma_restrack_parent_name() - let an object belong to the owner of another
  * @dst: resource entry that gets an owner
- * @parent: resource entry whose owner it is
+ * @parent: resource entry whose owner it is, tracked or not; it must stay, and
+ *	keep its owner, during the call
+ *
+ * As rdma_restrack_set_name() otherwise. If the owner of @parent was a process
+ * and has been released, nothing changes.
  */
 void rdma_restrack_parent_name(struct rdma_restrack_entry *dst,
 			       const struct rdma_restrack_entry *parent);
@@ -278,6 +307,10 @@ void rdma_restrack_add(struct rdma_restrack_entry *res);
  * Takes the entry out, waits until the last reader has put its reference and
  * releases the owner. On an entry that is not tracked it only releases the
  * owner, so it may be called twice. May sleep.
+ *
+ * The wait has no end other than that: a reference that nobody puts, or so many
+ * that they cannot be counted, is for ever. A message says so, with the stack of
+ * the one who waits.
  */
 void rdma_restrack_del(struct rdma_restrack_entry *res);
 
@@ -286,8 +319,11 @@ void rdma_restrack_del(struct rdma_restrack_entry *res);
  * @res: resource entry
  *
  * After this no lookup finds the entry and no reader holds it, but it keeps its
- * place until rdma_restrack_commit_del() or rdma_restrack_abort_del() decides.
- * A new object with the same number may be added meanwhile. May sleep.
+ * place until rdma_restrack_commit_del() or rdma_restrack_abort_del() decides,
+ * one of which the caller has to call before the object goes, and before its
+ * device does. A new object with the same number may be added meanwhile. Without
+ * effect on an entry that is not tracked, or for which it was called already.
+ * May sleep, as rdma_restrack_del() does.
  */
 void rdma_restrack_begin_del(struct rdma_restrack_entry *res);
 
@@ -295,6 +331,10 @@ void rdma_restrack_begin_del(struct rdma_restrack_entry *res);
  * rdma_restrack_abort_del() - bring an object back after
  * rdma_restrack_begin_del(), because it could not be destroyed
  * @res: resource entry
+ *
+ * The object must be as readers may see it again, with the number that it had.
+ * Without effect on an entry that was never added; a warning without
+ * rdma_restrack_begin_del(). May sleep.
  */
 void rdma_restrack_abort_del(struct rdma_restrack_entry *res);
 
@@ -302,7 +342,8 @@ void rdma_restrack_abort_del(struct rdma_restrack_entry *res);
  * rdma_restrack_commit_del() - finish what rdma_restrack_begin_del() began
  * @res: resource entry
  *
- * Takes the entry out and releases the owner. May sleep.
+ * Takes the entry out and releases the owner. Without rdma_restrack_begin_del()
+ * it is rdma_restrack_del(). May sleep.
  */
 void rdma_restrack_commit_del(struct rdma_restrack_entry *res);
 
@@ -312,8 +353,12 @@ void rdma_restrack_commit_del(struct rdma_restrack_entry *res);
  *
  * Waits until nobody holds a reference and makes the object available again: a
  * reader that comes afterwards sees what the caller changed before the call,
- * e.g. the PD of a re-registered MR. Must not run in parallel with
- * rdma_restrack_del() of the same entry. May sleep.
+ * e.g. the PD of a re-registered MR. The change itself is the caller's to make so
+ * that readers who are still there can bear it (WRITE_ONCE(), and what it was
+ * stays until this returns). No lookup finds the entry meanwhile. Without effect
+ * on an entry that is not tracked or is being deleted. Must not run in parallel
+ * with rdma_restrack_del() or rdma_restrack_begin_del() of the same entry, nor be
+ * called by one who holds a reference. May sleep, as rdma_restrack_del() does.
  */
 void rdma_restrack_sync(struct rdma_restrack_entry *res);
 
@@ -341,7 +386,9 @@ int __must_check rdma_restrack_get(struct rdma_restrack_entry *res);
  * @res: resource entry
  *
  * Takes no lock and does not sleep, except for the last reference, which wakes
- * the one who waits in rdma_restrack_del().
+ * the one who waits in rdma_restrack_del(). To put more often than was got is for
+ * the caller not to do: what is put may be the reference of a reader, which the
+ * object then does not wait for. It is noticed when there is none left to put.
  *
  * Return: 1 if that was the last reference, else 0.
  */
@@ -364,7 +411,8 @@ rdma_restrack_get_byid(struct ib_device *dev, enum rdma_restrack_type type,
 
 /**
  * rdma_restrack_no_track() - don't add resource to the DB
- * @res: resource entry that is not added yet
+ * @res: resource entry that is not added yet, but has been through
+ *	rdma_restrack_new() if it goes there at all
  *
  * For objects that nobody is to see. All other functions still work on them.
  */

@@ -27,6 +27,12 @@ unsafe impl Send for Completion {}
 unsafe impl Sync for Completion {}
 
 impl Completion {
+    /// A completion that is still to be initialised.
+    #[inline]
+    pub(crate) const fn zeroed() -> Self {
+        Self(Opaque::zeroed())
+    }
+
     /// Initialises the completion.
     ///
     /// # Safety
@@ -79,7 +85,7 @@ mod tests {
     use kernel::sync::Arc;
 
     fn completion() -> Result<Arc<Completion>> {
-        let completion = Arc::new(Completion(Opaque::zeroed()), GFP_KERNEL)?;
+        let completion = Arc::new(Completion::zeroed(), GFP_KERNEL)?;
         // SAFETY: It is new. It does not move: an `Arc` does not move what it owns.
         unsafe { completion.init() };
         Ok(completion)

@@ -16,8 +16,10 @@ use kernel::{
 
 /// Wraps the kernel's `struct kref`.
 ///
-/// Like the C type it saturates instead of overflowing, and warns when a reference is taken from
-/// zero or dropped at zero. It frees nothing: who drops the last reference is told so.
+/// Like the C type it saturates instead of overflowing, which is a leak: what is saturated has
+/// references for ever. Unlike the C type it does not saturate when a reference is dropped at zero:
+/// it stays zero, so that no reader gets a reference afterwards. It frees nothing: who drops the
+/// last reference is told so.
 #[repr(transparent)]
 pub(crate) struct Kref(Opaque<bindings::kref>);
 
@@ -27,7 +29,26 @@ unsafe impl Send for Kref {}
 // SAFETY: All operations on a `struct kref` are atomic.
 unsafe impl Sync for Kref {}
 
+/// What came of dropping a reference.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Put {
+    /// There are others, or so many that nobody can tell: the count is saturated.
+    NotLast,
+    /// It was the last one.
+    Last,
+    /// There was none.
+    None,
+}
+
 impl Kref {
+    /// A count of one.
+    #[inline]
+    pub(crate) const fn one() -> Self {
+        let refs = bindings::atomic_t { counter: 1 };
+        let refcount = bindings::refcount_struct { refs };
+        Self(Opaque::new(bindings::kref { refcount }))
+    }
+
     /// The counter itself.
     ///
     /// `kref_init()` and `kref_read()` are one plain store and load of it.
@@ -48,27 +69,23 @@ impl Kref {
         self.counter().store(1);
     }
 
-    /// Sets the count to zero.
-    ///
-    /// For a count that somebody put too often: it is saturated and would stay so.
+    /// Sets the count to zero, even if it is saturated.
     #[doc(alias = "refcount_set")]
     pub(crate) fn clear(&self) {
         self.counter().store(0);
     }
 
-    /// How many references there are.
+    /// How many references there are; below zero if the count is saturated.
     #[doc(alias = "kref_read")]
     pub(crate) fn count(&self) -> c_int {
         self.counter().load()
     }
 
-    /// Is there no reference?
-    ///
-    /// A count that was put at zero is saturated: it is below zero, and tells nothing any more.
+    /// Returns true if there is no reference. A count that is saturated has references.
     #[doc(alias = "kref_read")]
     #[inline]
     pub(crate) fn is_spent(&self) -> bool {
-        self.counter().load() <= 0
+        self.counter().load() == 0
     }
 
     /// The count of references in a `refcount_t` of C.
@@ -149,16 +166,41 @@ impl Kref {
             .is_ok()
     }
 
-    /// Drops a reference; true if it was the last.
+    /// Drops a reference.
     ///
     /// What was done with the object before is visible to the one who is told that it was the last
-    /// (release, and acquire on the last).
+    /// (release, and acquire on the last). A count of zero and one that is saturated stay.
     #[doc(alias = "kref_put")]
-    #[inline]
     #[must_use = "the last reference obliges"]
-    pub(crate) fn put(&self) -> bool {
-        // SAFETY: `self` is a live `struct kref`.
-        !self.try_put() && unsafe { bindings::restrack_helper_kref_put(self.0.get()) }
+    pub(crate) fn put(&self) -> Put {
+        let counter = self.counter().as_atomic();
+        let mut count = counter.load(Ordering::Relaxed);
+        loop {
+            let outcome = match count {
+                0 => return Put::None,
+                1 => Put::Last,
+                2.. => Put::NotLast,
+                _ => return Put::NotLast,
+            };
+            match counter.compare_exchange_weak(
+                count,
+                count.wrapping_sub(1),
+                Ordering::AcqRel,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return outcome,
+                Err(now) => count = now,
+            }
+        }
+    }
+}
+
+#[cfg(CONFIG_KUNIT = "y")]
+impl Kref {
+    /// Makes the count one that has overflowed.
+    #[doc(alias = "REFCOUNT_SATURATED")]
+    pub(crate) fn saturate(&self) {
+        self.counter().store(c_int::MIN / 2);
     }
 }
 
@@ -185,10 +227,32 @@ mod tests {
         kref.init();
         assert!(kref.get_unless_zero());
         kref.get();
-        assert!(!kref.put());
-        assert!(!kref.put());
+        assert_eq!(kref.put(), Put::NotLast);
+        assert_eq!(kref.put(), Put::NotLast);
         assert!(!kref.is_spent());
-        assert!(kref.put());
+        assert_eq!(kref.put(), Put::Last);
+        assert!(kref.is_spent());
+    }
+
+    #[test]
+    fn put_at_zero_leaves_zero() {
+        let kref = Kref::one();
+        assert_eq!(kref.put(), Put::Last);
+        assert_eq!(kref.put(), Put::None);
+        assert!(kref.is_spent());
+        assert!(!kref.get_unless_zero());
+    }
+
+    #[test]
+    fn saturated_is_not_spent_and_stays() {
+        let kref = zero();
+        kref.saturate();
+        let saturated = kref.count();
+        assert!(!kref.is_spent());
+        assert!(!kref.put_if_last());
+        assert_eq!(kref.put(), Put::NotLast);
+        assert_eq!(kref.count(), saturated);
+        kref.clear();
         assert!(kref.is_spent());
     }
 
@@ -198,7 +262,7 @@ mod tests {
         kref.init();
         kref.get();
         assert!(!kref.put_if_last());
-        assert!(!kref.put());
+        assert_eq!(kref.put(), Put::NotLast);
         assert!(kref.put_if_last());
         assert!(kref.is_spent());
         assert!(!kref.put_if_last());

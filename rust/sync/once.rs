@@ -6,12 +6,16 @@
 
 use core::{
     cell::UnsafeCell,
-    sync::atomic::AtomicI32, //
+    sync::atomic::{
+        AtomicI32,
+        AtomicPtr,
+        Ordering, //
+    }, //
 };
 
 /// A field that is only ever accessed as with the kernel's `READ_ONCE()` and `WRITE_ONCE()`.
 ///
-/// Nothing is ordered by it.
+/// Nothing is ordered by it, unless a function says so.
 ///
 /// # Invariants
 ///
@@ -27,6 +31,12 @@ unsafe impl<T: Copy + Send> Sync for Once<T> {}
 
 impl<T: Copy> Once<T> {
     const FITS: () = assert!(size_of::<T>() <= size_of::<usize>());
+
+    /// A field with this value.
+    #[inline]
+    pub(crate) const fn new(value: T) -> Self {
+        Self(UnsafeCell::new(value))
+    }
 
     /// The value of now.
     #[doc(alias = "READ_ONCE")]
@@ -44,6 +54,25 @@ impl<T: Copy> Once<T> {
         let () = Self::FITS;
         // SAFETY: The value of a live object, which is not torn by the type invariant.
         unsafe { self.0.get().write_volatile(value) };
+    }
+}
+
+impl<T> Once<*mut T> {
+    /// The value of now. What follows comes after all that was done before the value was set by
+    /// [`Self::store_release`].
+    #[doc(alias = "smp_load_acquire")]
+    #[inline]
+    pub(crate) fn load_acquire(&self) -> *mut T {
+        // SAFETY: The value of a live object, which all access atomically.
+        unsafe { AtomicPtr::from_ptr(self.0.get()) }.load(Ordering::Acquire)
+    }
+
+    /// Sets the value, after all that was done before.
+    #[doc(alias = "smp_store_release")]
+    #[inline]
+    pub(crate) fn store_release(&self, value: *mut T) {
+        // SAFETY: The value of a live object, which all access atomically.
+        unsafe { AtomicPtr::from_ptr(self.0.get()) }.store(value, Ordering::Release);
     }
 }
 

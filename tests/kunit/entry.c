@@ -23,6 +23,26 @@ static void one_call_style(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 0);
 }
 
+/* Who deletes it waits for readers, as in the other style. */
+static void one_call_style_with_a_reader(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
+	struct mock_owner *owner = mock_owner(test);
+	struct mock_call *call;
+	int i;
+
+	for (i = 0; i < 2; i++) {
+		mock_run(test, owner, mock_add, res);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+		call = mock_start(test, owner, mock_del, res);
+		KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+		mock_finish(test, call);
+		MOCK_EXPECT_HELD(test, owner, 0);
+	}
+}
+
 static void step_style(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -42,6 +62,94 @@ static void step_style(struct kunit *test)
 
 	rdma_restrack_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+struct fill_param {
+	u8 byte;
+};
+
+static const struct fill_param fill_params[] = { { 0x00 }, { 0x6b }, { 0xff } };
+
+static void fill_describe(const struct fill_param *param, char *desc)
+{
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "%#x", param->byte);
+}
+
+KUNIT_ARRAY_PARAM(fill, fill_params, fill_describe);
+
+/* An entry as in an object whose driver did not zero it. */
+static void refill(struct rdma_restrack_entry *res, u8 byte)
+{
+	memset(res, byte, sizeof(*res));
+}
+
+static void expect_new(struct kunit *test, struct rdma_restrack_entry *res)
+{
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+	KUNIT_EXPECT_FALSE(test, completion_done(&res->comp));
+	KUNIT_EXPECT_NULL(test, res->task);
+	KUNIT_EXPECT_NULL(test, res->kern_name);
+	KUNIT_EXPECT_TRUE(test, hlist_unhashed(&res->node));
+	KUNIT_EXPECT_EQ(test, res->type, RDMA_RESTRACK_MR);
+	KUNIT_EXPECT_TRUE(test, rdma_restrack_is_tracked(res));
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
+	KUNIT_EXPECT_EQ(test, res->id, 0);
+	KUNIT_EXPECT_NULL(test, res->root);
+}
+
+/*
+ * Regression 40: a driver (mthca) does not zero the memory of its MRs, and the
+ * tracker read what was there before.
+ */
+static void history_40_memory_that_was_not_zeroed(struct kunit *test)
+{
+	const struct fill_param *fill = test->param_value;
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+
+	refill(res, fill->byte);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	expect_new(test, res);
+	mock_run(test, owner, mock_set_name, res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 1);
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
+	MOCK_EXPECT_HELD(test, owner, 0);
+
+	/* the kernel's, and nobody's: neither has an owner to hold */
+	refill(res, fill->byte);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	rdma_restrack_set_name(res, MOCK_NAME);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+	rdma_restrack_del(res);
+
+	refill(res, fill->byte);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+
+	/* never added: by put, and by del */
+	refill(res, fill->byte);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	mock_run(test, owner, mock_set_name, res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	MOCK_EXPECT_HELD(test, owner, 0);
+	refill(res, fill->byte);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	mock_run(test, owner, mock_set_name, res);
+	rdma_restrack_begin_del(res);
+	rdma_restrack_abort_del(res);
+	rdma_restrack_sync(res);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
 /* One entry may live several lives, as a CM_ID that is bound again does. */
@@ -196,17 +304,62 @@ static void untracked_in_two_steps(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
 	struct mock_owner *owner = mock_owner(test);
 
+	rdma_restrack_new(res, RDMA_RESTRACK_QP);
 	rdma_restrack_no_track(res);
-	mock_own(test, owner, res);
+	mock_run(test, owner, mock_set_name, res);
+	mock_run(test, owner, mock_add, res);
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_FALSE(test, mock_found(dev, res));
 	rdma_restrack_begin_del(res);
 	rdma_restrack_commit_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
+/* In one call nothing is lost of what the caller has set. */
+static void untracked_in_one_call(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+
+	res->kern_name = MOCK_NAME;
+	rdma_restrack_no_track(res);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_STREQ(test, res->kern_name, MOCK_NAME);
+	KUNIT_EXPECT_FALSE(test, rdma_restrack_is_tracked(res));
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	rdma_restrack_del(res);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+}
+
+static void sync_of_an_untracked_entry_waits(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
+	struct mock_owner *owner = mock_owner(test);
+	struct mock_call *call;
+
+	rdma_restrack_new(res, RDMA_RESTRACK_QP);
+	rdma_restrack_no_track(res);
+	rdma_restrack_set_name(res, MOCK_NAME);
+	rdma_restrack_add(res);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	call = mock_start(test, owner, mock_sync, res);
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	mock_finish(test, call);
+	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
+	rdma_restrack_del(res);
+}
+
 static struct kunit_case entry_cases[] = {
 	KUNIT_CASE(one_call_style),
+	KUNIT_CASE(one_call_style_with_a_reader),
 	KUNIT_CASE(step_style),
+	KUNIT_CASE_PARAM(history_40_memory_that_was_not_zeroed, fill_gen_params),
 	KUNIT_CASE(added_again_after_del),
 	KUNIT_CASE(one_call_again_after_del),
 	KUNIT_CASE(get_and_put),
@@ -216,6 +369,8 @@ static struct kunit_case entry_cases[] = {
 	KUNIT_CASE(untracked_is_invisible),
 	KUNIT_CASE(untracked_has_references),
 	KUNIT_CASE(untracked_in_two_steps),
+	KUNIT_CASE(untracked_in_one_call),
+	KUNIT_CASE(sync_of_an_untracked_entry_waits),
 	{}
 };
 

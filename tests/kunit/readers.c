@@ -134,6 +134,35 @@ static void tells_of_a_long_wait(struct kunit *test)
 	mock_finish(test, call);
 }
 
+/*
+ * A count that is saturated is a leak: who deletes the entry cannot know whether
+ * it has readers, and waits for ever rather than take the object from under one.
+ */
+static void saturated_is_waited_for(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct log *log = log_from_here(test);
+	struct mock_call *call;
+	char who[64];
+
+	snprintf(who, sizeof(who), "rdma_restrack: mr %u of kernel [" MOCK_NAME "]: ", res->id);
+	refcount_set(&res->kref.refcount, REFCOUNT_SATURATED);
+	call = mock_start(test, destroyer, mock_del, res);
+	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for 1 s, ",
+						     "its references are saturated")));
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	/* a reader leaves, and that is not the last one */
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	/* for the test to end */
+	complete(&res->comp);
+	mock_finish(test, call);
+	KUNIT_EXPECT_FALSE(test, res->valid);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
+}
+
 static void returns_at_once_without_readers(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
@@ -400,6 +429,7 @@ static struct kunit_case readers_cases[] = {
 	KUNIT_CASE_PARAM(waits_for_the_last_reader, way_gen_params),
 	KUNIT_CASE_PARAM(reader_may_take_another_reference, way_gen_params),
 	KUNIT_CASE_SLOW(tells_of_a_long_wait),
+	KUNIT_CASE_SLOW(saturated_is_waited_for),
 	KUNIT_CASE_PARAM(returns_at_once_without_readers, way_gen_params),
 	KUNIT_CASE_PARAM(nobody_comes_in_meanwhile, way_gen_params),
 	KUNIT_CASE(synced_entry_is_back),

@@ -3,6 +3,8 @@
  * The root: from init over counting to clean, with and without leftovers.
  */
 
+#include <linux/hw_breakpoint.h>
+#include <linux/perf_event.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 #include "kernel_log.h"
@@ -266,6 +268,162 @@ static void leftovers_of_years(struct kunit *test)
 	}
 }
 
+/* What was seen at the instant when clean gave an entry up. */
+struct given_up {
+	struct rdma_restrack_entry *res;
+	int times;
+	bool valid;
+};
+
+/*
+ * As if the keeper had deleted and freed the entry in that instant. Debug registers
+ * of x86 trap behind the instruction that writes.
+ */
+static void free_when_given_up(struct perf_event *event, struct perf_sample_data *data,
+			       struct pt_regs *regs)
+{
+	struct given_up *seen = event->overflow_handler_context;
+
+	if (seen->res->root)
+		return;
+	seen->times++;
+	seen->valid = seen->res->valid;
+	memset(seen->res, 0x5a, sizeof(*seen->res));
+}
+
+/*
+ * Regression 43: clean went on writing to an entry after a late del of it could
+ * see that it had lost its place, and so be over. A watchpoint on the member that
+ * says so, a private one, holds that instant open.
+ */
+static void history_43_clean_gives_an_entry_up_last(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct given_up seen = { .res = res };
+	struct perf_event * __percpu *watch;
+	struct perf_event_attr attr;
+	bool untouched;
+
+	hw_breakpoint_init(&attr);
+	attr.bp_addr = (unsigned long)&res->root;
+	attr.bp_len = sizeof(res->root);
+	attr.bp_type = HW_BREAKPOINT_W;
+	watch = register_wide_hw_breakpoint(&attr, free_when_given_up, &seen);
+	KUNIT_ASSERT_FALSE(test, IS_ERR_PCPU(watch));
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	unregister_wide_hw_breakpoint(watch);
+	untouched = !memchr_inv(res, 0x5a, sizeof(*res));
+	/* for mock_forget() */
+	memset(res, 0, sizeof(*res));
+	KUNIT_EXPECT_EQ(test, seen.times, 1);
+	KUNIT_EXPECT_FALSE(test, seen.valid);
+	KUNIT_EXPECT_TRUE(test, untouched);
+}
+
+/*
+ * Regression 43 again: clean told an entry that was being deleted that it was
+ * new. Then the last reader released the owner, and nobody woke the deletion.
+ */
+static void history_43_clean_beside_deletions_that_wait(struct kunit *test)
+{
+	static void (*const ways[])(void *data) = { mock_begin_del, mock_sync, mock_del };
+	struct ib_device *dev = mock_device(test);
+	struct mock_owner *owner = mock_owner(test);
+	struct rdma_restrack_entry *res[ARRAY_SIZE(ways)];
+	struct mock_call *call[ARRAY_SIZE(ways)];
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		res[i] = mock_object(test, dev, RDMA_RESTRACK_MR);
+		mock_own(test, owner, res[i]);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 1);
+		call[i] = mock_start(test, mock_owner(test), ways[i], res[i]);
+		KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res[i])));
+		KUNIT_EXPECT_TRUE(test, mock_blocked(call[i]));
+	}
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	MOCK_EXPECT_HELD(test, owner, 3);
+	for (i = 0; i < ARRAY_SIZE(ways); i++) {
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res[i]), 1);
+		mock_finish(test, call[i]);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
+	}
+	MOCK_EXPECT_HELD(test, owner, 2);
+	rdma_restrack_commit_del(res[0]);
+	rdma_restrack_del(res[1]);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
+/* Is there a reference to be had? */
+static bool can_be_had(struct rdma_restrack_entry *res)
+{
+	return rdma_restrack_get(res) && !rdma_restrack_put(res);
+}
+
+/*
+ * What is left when its device goes is deleted as if nothing had been: the device
+ * is not touched, and readers are waited for.
+ */
+static void leftovers_go_all_ways(struct kunit *test)
+{
+	struct ib_device *dev = kzalloc_obj(*dev);
+	struct mock_owner *owner = mock_owner(test);
+	struct mock_owner *destroyer = mock_owner(test);
+	struct rdma_restrack_entry *tracked, *dying, *res[2];
+	struct mock_call *call;
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, dev);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_device, dev));
+	rdma_restrack_init(&dev->res);
+	for (i = 0; i < 2; i++) {
+		res[i] = mock_object(test, dev, RDMA_RESTRACK_MR);
+		mock_own(test, owner, res[i]);
+	}
+	tracked = res[0];
+	dying = res[1];
+	rdma_restrack_begin_del(dying);
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	memset(dev, 0x5a, sizeof(*dev));
+
+	/* dying, and back */
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(dying), 0);
+	rdma_restrack_begin_del(dying);
+	rdma_restrack_sync(dying);
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(dying), 0);
+	rdma_restrack_abort_del(dying);
+
+	for (i = 0; i < 2; i++) {
+		KUNIT_EXPECT_FALSE(test, res[i]->valid);
+		KUNIT_EXPECT_TRUE(test, can_be_had(res[i]));
+		rdma_restrack_begin_del(res[i]);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 0);
+		rdma_restrack_abort_del(res[i]);
+		KUNIT_EXPECT_TRUE(test, can_be_had(res[i]));
+
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 1);
+		call = mock_start(test, destroyer, mock_sync, res[i]);
+		KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res[i]), 1);
+		mock_finish(test, call);
+
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 1);
+		call = mock_start(test, destroyer, i ? mock_del : mock_begin_del, res[i]);
+		KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+		MOCK_EXPECT_HELD(test, owner, 2 - i);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res[i]), 1);
+		mock_finish(test, call);
+		rdma_restrack_commit_del(res[i]);
+		MOCK_EXPECT_HELD(test, owner, 1 - i);
+		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 0);
+	}
+	KUNIT_EXPECT_NULL(test, memchr_inv(dev, 0x5a, sizeof(*dev)));
+}
+
 /*
  * Regression 24 (CVE-2024-42080): the module that leaked the object is gone, and
  * its name with it, when the device is cleaned.
@@ -318,6 +476,9 @@ static struct kunit_case root_cases[] = {
 	KUNIT_CASE(device_gone_before_its_objects),
 	KUNIT_CASE(clean_under_a_reader),
 	KUNIT_CASE(leftovers_of_years),
+	KUNIT_CASE(history_43_clean_gives_an_entry_up_last),
+	KUNIT_CASE(history_43_clean_beside_deletions_that_wait),
+	KUNIT_CASE(leftovers_go_all_ways),
 	KUNIT_CASE(history_24_name_of_an_unloaded_module),
 	KUNIT_CASE(used_again_after_clean),
 	{}
