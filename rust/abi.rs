@@ -292,10 +292,7 @@ export! {
     ) {
         // SAFETY: What C promises.
         if let Some(entry) = unsafe { entry(res, FUNCTION) } {
-            match KernelName::new(caller.cast_mut()) {
-                None => entry.set_current(),
-                name => entry.set_kernel(name),
-            }
+            lifecycle::set_name(entry, KernelName::new(caller.cast_mut()));
         }
     }
 
@@ -309,7 +306,7 @@ export! {
         // SAFETY: What C promises.
         let parent = unsafe { entry(parent, FUNCTION) };
         if let (Some(dst), Some(parent)) = (dst, parent) {
-            dst.inherit(parent);
+            lifecycle::parent_name(dst, parent);
         }
     }
 

@@ -119,6 +119,10 @@ void restrack_helper_warn(enum restrack_misuse what, const char *func,
 		WARN_ONCE(1, "%s: put more often than got (type %u, id %u)\n",
 			  func, type, id);
 		break;
+	case RESTRACK_MISUSE_NAMED:
+		WARN_ONCE(1, "%s: owner of a tracked entry (type %u, id %u)\n",
+			  func, type, id);
+		break;
 	case RESTRACK_MISUSE_LEAKED:
 		WARN_ONCE(1, "%s: objects were leaked (first: type %u, id %u)\n",
 			  func, type, id);

@@ -37,6 +37,7 @@ void restrack_helper_process_comm(char *comm, size_t size,
  * @RESTRACK_MISUSE_NOT_DYING: abort_del without begin_del
  * @RESTRACK_MISUSE_QP_NUMBER: a QP or port number that does not fit its field
  * @RESTRACK_MISUSE_PUT_TOO_OFTEN: more references put than taken
+ * @RESTRACK_MISUSE_NAMED: another owner for an entry that is tracked
  * @RESTRACK_MISUSE_LEAKED: clean of a root that still has entries
  */
 enum restrack_misuse {
@@ -47,6 +48,7 @@ enum restrack_misuse {
 	RESTRACK_MISUSE_NOT_DYING,
 	RESTRACK_MISUSE_QP_NUMBER,
 	RESTRACK_MISUSE_PUT_TOO_OFTEN,
+	RESTRACK_MISUSE_NAMED,
 	RESTRACK_MISUSE_LEAKED,
 };
 

@@ -29,8 +29,41 @@ use crate::{
     },
     kind::Kind,
     misuse::Misuse,
+    owner::KernelName,
     root::Root, //
 };
+use kernel::prelude::*;
+
+/// Returns true if an entry may get an owner, else warns: others may be reading that of an entry
+/// that is tracked, or dying.
+#[inline]
+fn may_be_named(entry: &Entry, function: &'static CStr) -> bool {
+    let is_new = entry.state() == State::New;
+    if !is_new {
+        Misuse::Named.warn(function, entry.raw_kind(), entry.id());
+    }
+    is_new
+}
+
+/// Gives an object to the kernel in a name, or to the current process; the body of
+/// `rdma_restrack_set_name()`.
+#[inline]
+pub(crate) fn set_name(entry: &Entry, name: Option<KernelName>) {
+    if may_be_named(entry, c"rdma_restrack_set_name") {
+        match name {
+            None => entry.set_current(),
+            name => entry.set_kernel(name),
+        }
+    }
+}
+
+/// Gives an object to the owner of another; the body of `rdma_restrack_parent_name()`.
+#[inline]
+pub(crate) fn parent_name(entry: &Entry, parent: &Entry) {
+    if may_be_named(entry, c"rdma_restrack_parent_name") {
+        entry.inherit(parent);
+    }
+}
 
 /// Tracks an object; the body of `rdma_restrack_add()`.
 ///

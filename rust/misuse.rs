@@ -23,6 +23,8 @@ pub(crate) enum Misuse {
     QpNumber = bindings::RESTRACK_MISUSE_QP_NUMBER,
     /// More references put than taken.
     PutTooOften = bindings::RESTRACK_MISUSE_PUT_TOO_OFTEN,
+    /// Another owner for an entry that is tracked.
+    Named = bindings::RESTRACK_MISUSE_NAMED,
     /// A root that still has entries when it is cleaned.
     Leaked = bindings::RESTRACK_MISUSE_LEAKED,
 }

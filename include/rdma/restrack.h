@@ -271,6 +271,10 @@ void rdma_restrack_new(struct rdma_restrack_entry *res,
  * @res: resource entry
  * @caller: name of the kernel module that owns the object, valid as long as the
  *	entry is; NULL if the owner is the current process
+ *
+ * Replaces the owner that there was, as long as the entry is not added. That of
+ * an entry that is, up to the end of rdma_restrack_del(), others may be reading:
+ * it stays, and there is a warning.
  */
 void rdma_restrack_set_name(struct rdma_restrack_entry *res,
 			    const char *caller);

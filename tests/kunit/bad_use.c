@@ -178,6 +178,65 @@ static void added_twice(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
+/*
+ * Others may be reading the owner of an entry that is tracked. (That
+ * rdma_restrack_new() of such an entry goes unnoticed is as it has to be: it
+ * reads nothing, for the memory of a new entry may hold anything.)
+ */
+static void expect_not_named(struct kunit *test, struct rdma_restrack_entry *res,
+			     const struct rdma_restrack_entry *parent)
+{
+	struct task_struct *task = res->task;
+	const char *name = res->kern_name;
+	bool user = res->user;
+
+	EXPECT_WARNING(test, rdma_restrack_set_name(res, "mock_other"));
+	EXPECT_WARNING(test, rdma_restrack_set_name(res, NULL));
+	EXPECT_WARNING(test, rdma_restrack_parent_name(res, parent));
+	KUNIT_EXPECT_PTR_EQ(test, res->task, task);
+	KUNIT_EXPECT_PTR_EQ(test, res->kern_name, name);
+	KUNIT_EXPECT_EQ(test, res->user, user);
+}
+
+static void tracked_entry_gets_no_other_owner(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *of_kernel = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct rdma_restrack_entry *untracked = mock_object(test, dev, RDMA_RESTRACK_CQ);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, res);
+	expect_not_named(test, res, of_kernel);
+	expect_not_named(test, of_kernel, res);
+	MOCK_EXPECT_HELD(test, owner, 1);
+
+	rdma_restrack_new(untracked, RDMA_RESTRACK_CQ);
+	rdma_restrack_set_name(untracked, MOCK_NAME);
+	rdma_restrack_no_track(untracked);
+	rdma_restrack_add(untracked);
+	expect_not_named(test, untracked, res);
+	rdma_restrack_del(untracked);
+
+	rdma_restrack_begin_del(res);
+	expect_not_named(test, res, of_kernel);
+	rdma_restrack_abort_del(res);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+
+	/* not even one whose device is gone: it may have readers */
+	kunit_warning_suppress(test)
+		rdma_restrack_clean(&dev->res);
+	expect_not_named(test, res, of_kernel);
+	MOCK_EXPECT_HELD(test, owner, 1);
+	rdma_restrack_del(res);
+	MOCK_EXPECT_HELD(test, owner, 0);
+
+	/* deleted, it is as new */
+	rdma_restrack_set_name(res, MOCK_NAME);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
+	rdma_restrack_del(of_kernel);
+}
+
 /* Regression 2: the second del of an entry. It is allowed, so it is silent. */
 static void history_02_deleted_twice(struct kunit *test)
 {
@@ -364,6 +423,7 @@ static struct kunit_case bad_use_cases[] = {
 	KUNIT_CASE(object_without_device),
 	KUNIT_CASE(one_call_without_device),
 	KUNIT_CASE(added_twice),
+	KUNIT_CASE(tracked_entry_gets_no_other_owner),
 	KUNIT_CASE(history_02_deleted_twice),
 	KUNIT_CASE(deleted_but_never_added),
 	KUNIT_CASE(aborted_but_never_begun),
