@@ -18,7 +18,7 @@
 
 #define READERS 2
 
-mtype = { NEW, TRACKED, DYING };
+mtype = { NEW, TRACKED, DYING, SYNCING };
 
 /* The entry */
 mtype state = NEW;
@@ -41,17 +41,13 @@ byte deaths = 0;	/* how often the entry was drained (modulo 4) */
 bool destroyed = true;	/* the object may be freed */
 bool waiting = false;	/* the keeper waits for readers */
 
-inline drain()
+inline drain(out_of_sight)
 {
-	state = DYING;
+	state = out_of_sight;
 	waiting = true;
 	if
 	:: atomic { kref == 1 -> kref = 0 }
 	:: atomic { kref != 1 -> skip };
-#ifndef MUTANT_INIT_LATE
-		initialised = true;
-		completed = false;
-#endif
 		atomic { kref--; last = (kref == 0) };
 #ifdef MUTANT_INIT_LATE
 		initialised = true;
@@ -62,7 +58,8 @@ inline drain()
 #ifdef MUTANT_NO_WAIT
 		:: !last
 #else
-		:: !last -> completed
+		/* what it waits for is taken: the next wait is for another one */
+		:: !last -> atomic { completed -> completed = false }
 #endif
 		fi
 	fi;
@@ -94,7 +91,11 @@ active proctype keeper()
 	do
 	:: true ->
 		/* A new object */
-		atomic { destroyed = false; state = NEW; kref = 1 };
+		atomic { destroyed = false; state = NEW; kref = 1;
+			 completed = false };
+#ifndef MUTANT_INIT_LATE
+		initialised = true;
+#endif
 		state = TRACKED;
 		down_write();
 		linked = true;
@@ -102,7 +103,7 @@ active proctype keeper()
 
 		do
 		:: true ->	/* sync */
-			drain();
+			drain(SYNCING);
 			revive()
 		:: true ->	/* begin_del, and the driver refuses */
 #ifdef MUTANT_ABORT_WITHOUT_DRAIN
@@ -110,21 +111,22 @@ active proctype keeper()
 			deaths = (deaths + 1) % 4;
 			revive()
 #else
-			drain();
+			drain(DYING);
 			revive()
 #endif
 		:: true ->	/* begin_del, commit_del */
-			drain();
+			drain(DYING);
 			unlink();
 			break
 		:: true ->	/* del */
 #ifndef MUTANT_NO_UNLINK
 			unlink();
 #endif
-			drain();
+			drain(DYING);
 			break
 		od;
 		state = NEW;
+		initialised = false;
 		destroyed = true
 	od
 }
@@ -170,7 +172,7 @@ active [READERS] proctype reader()
 			if
 			:: last ->
 				/* Only a keeper that waits lets a reader be the last. */
-				assert(state == DYING);
+				assert(state == DYING || state == SYNCING);
 				assert(initialised && !destroyed);
 				completed = true
 			:: else
