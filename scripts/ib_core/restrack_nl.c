@@ -92,7 +92,7 @@ static int cmp_key(const void *a, const void *b)
 
 /*
  * Collect the keys of all objects of a type, in ascending order. The memory is
- * charged to the one who asks.
+ * charged to the one who asks, who is not to be killed for it.
  *
  * Return: the keys, *@num of them, to be freed with kvfree(), or NULL.
  */
@@ -108,7 +108,8 @@ static u64 *restrack_sorted_keys(struct rdma_restrack_root *root,
 	*num = 0;
 	for (;;) {
 		more = kvrealloc(keys, array_size(max, sizeof(*keys)),
-				 GFP_KERNEL_ACCOUNT | __GFP_NOWARN);
+				 GFP_KERNEL_ACCOUNT | __GFP_RETRY_MAYFAIL |
+				 __GFP_NOWARN);
 		if (!more)
 			goto err;
 		keys = more;

@@ -73,7 +73,7 @@ def listed(type_, key, device):
 class Dump:
     """A dump of all objects of a type, read message by message."""
 
-    def __init__(self, device, type_="pd", size=SMALL):
+    def __init__(self, device, type_="pd", size=SMALL, index=None):
         self.table, self.number = {
             "pd": (netlink.RES_PD_TABLE, netlink.RES_PDN),
             "qp": (netlink.RES_QP_TABLE, netlink.RES_LQPN),
@@ -83,7 +83,7 @@ class Dump:
         self.error = None       # 0 when it is over
         self.connection = netlink.Connection()
         self.connection.send(netlink.COMMANDS[f"res_{type_}_get"],
-                             [(netlink.DEV_INDEX, netlink.device_index(device))],
+                             [(netlink.DEV_INDEX, index or netlink.device_index(device))],
                              netlink.DUMP)
 
     def read(self):
@@ -387,65 +387,129 @@ def half_read(device):
     del verbs
 
 
+class Group:
+    """A memory cgroup with one process, which works in steps that its parent waits for."""
+
+    def __init__(self, work):
+        root = Path("/sys/fs/cgroup")
+        if not (root / "cgroup.controllers").exists():
+            subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
+        self.there = "memory" in (root / "cgroup.controllers").read_text(encoding="ascii")
+        if not self.there:
+            print("SKIP the kernel has no memory cgroup")
+            return
+        (root / "cgroup.subtree_control").write_text("+memory", encoding="ascii")
+        self.path = root / "dumps"
+        self.path.mkdir()
+        self.steps, tell = os.pipe()
+        go, self.leave = os.pipe()
+        self.child = os.fork()
+        if not self.child:
+            try:
+                self.set("cgroup.procs", os.getpid())
+                # From here on the work says when a step is done.
+                for _ in work():
+                    os.write(tell, b".")
+                    os.read(go, 1)
+            except BaseException as error:  # pylint: disable=broad-exception-caught
+                print("in the cgroup:", repr(error), flush=True)
+            finally:
+                os._exit(1)
+        os.close(tell)
+        self.await_step()
+
+    def await_step(self):
+        check(os.read(self.steps, 1), "the process in the cgroup has ended")
+
+    def step(self):
+        os.write(self.leave, b".")
+        self.await_step()
+
+    def set(self, name, value):
+        (self.path / name).write_text(str(value), encoding="ascii")
+
+    def kernel_memory(self):
+        text = (self.path / "memory.stat").read_text(encoding="ascii")
+        return int(re.search(r"^kernel (\d+)$", text, re.M)[1])
+
+    def current(self):
+        return int((self.path / "memory.current").read_text(encoding="ascii"))
+
+    def close(self):
+        os.kill(self.child, signal.SIGKILL)
+        os.waitpid(self.child, 0)
+        self.path.rmdir()
+
+
 def charged(device):
     """What a dump keeps between messages is charged to its reader, and given back."""
-    group = Path("/sys/fs/cgroup/dumps")
-    if not Path("/sys/fs/cgroup/cgroup.controllers").exists():
-        subprocess.run(["mount", "-t", "cgroup2", "none", "/sys/fs/cgroup"], check=True)
-    if "memory" not in Path("/sys/fs/cgroup/cgroup.controllers").read_text(encoding="ascii"):
-        print("SKIP the kernel has no memory cgroup")
-        return
-    Path("/sys/fs/cgroup/cgroup.subtree_control").write_text("+memory", encoding="ascii")
+    number, kept = 100, 100 * HELD * 8
+
+    def work():
+        index = netlink.device_index(device)
+        sockets = [netlink.Connection() for _ in range(number)]
+        yield
+        for one in sockets:
+            one.send(netlink.COMMANDS["res_pd_get"], [(netlink.DEV_INDEX, index)],
+                     netlink.DUMP)
+        yield
+        for one in sockets:
+            one.close()
+        yield
+
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.many("pd", "pd", HELD, "ctx")
-    group.mkdir(exist_ok=True)
-
-    def kernel_memory():
-        text = (group / "memory.stat").read_text(encoding="ascii")
-        return int(re.search(r"^kernel (\d+)$", text, re.M)[1])
-
-    ready, tell = os.pipe()
-    go, leave = os.pipe()
-    child = os.fork()
-    if not child:
-        try:
-            (group / "cgroup.procs").write_text(str(os.getpid()), encoding="ascii")
-            index = netlink.device_index(device)
-            sockets = []
-            os.write(tell, b".")
-            os.read(go, 1)
-            for _ in range(100):
-                one = netlink.Connection()
-                one.send(netlink.COMMANDS["res_pd_get"], [(netlink.DEV_INDEX, index)],
-                         netlink.DUMP)
-                sockets.append(one)
-            os.write(tell, b".")
-            os.read(go, 1)
-            for one in sockets:
-                one.close()
-            os.write(tell, b".")
-            signal.pause()
-        finally:
-            os._exit(1)
-    kept = 100 * HELD * 8
-    os.read(ready, 1)
-    before = kernel_memory()
-    os.write(leave, b".")
-    os.read(ready, 1)
-    held = kernel_memory() - before
-    os.write(leave, b".")
-    os.read(ready, 1)
+    group = Group(work)
+    if not group.there:
+        return
+    before = group.kernel_memory()
+    group.step()
+    held = group.kernel_memory() - before
+    group.step()
     deadline = time.monotonic() + 20
-    while kernel_memory() - before > kept // 4 and time.monotonic() < deadline:
+    while group.kernel_memory() - before > kept // 4 and time.monotonic() < deadline:
         time.sleep(0.2)
-    left = kernel_memory() - before
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    left = group.kernel_memory() - before
+    group.close()
     check(held >= kept, f"{held} bytes charged for {kept}")
     check(left <= kept // 4, f"{left} bytes are still charged")
     verbs.close()
-    group.rmdir()
+
+
+def without_memory(device):
+    """A reader who may have no more memory gets a whole list, in whatever order."""
+    number = 40000
+
+    def work():
+        index = netlink.device_index(device)
+        yield
+        dump = Dump(device, index=index)
+        yield
+        dump.finish()
+        os.write(tell, f"error {dump.error}, interrupted {dump.interrupted()}, "
+                       f"{len(dump.found)} objects, {len(set(dump.found))} of them different, "
+                       f"ascending {dump.found == sorted(dump.found)}".encode())
+        yield
+
+    verbs = Verbs()
+    verbs.context("ctx", device)
+    verbs.many("pd", "pd", number, "ctx")
+    told, tell = os.pipe()
+    group = Group(work)
+    if not group.there:
+        return
+    group.set("memory.max", group.current() + (128 << 10))
+    group.step()
+    group.set("memory.max", "max")
+    group.step()
+    said = os.read(told, 4096).decode()
+    group.close()
+    # The kernel has a PD, too.
+    wanted = (f"error 0, interrupted False, {number + 1} objects, {number + 1} of them different, "
+              "ascending False")
+    check(said == wanted, f"{said} instead of {wanted}")
+    verbs.close()
 
 
 def summary(device):
@@ -457,7 +521,7 @@ def summary(device):
 ADDRESS = "10.91.1.1"
 TESTS = {f.__name__: f for f in (
     exact, busy, snapshot, two_readers, long, error_under_churn, short, device_gone,
-    half_read, charged, summary)}
+    half_read, charged, without_memory, summary)}
 socket.setdefaulttimeout(60)
 TESTS[sys.argv[1]](*sys.argv[2:])
 for problem in problems[:20]:

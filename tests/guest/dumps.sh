@@ -61,4 +61,5 @@ run devices_are_there \
 	history_35_an_error_is_not_hidden_by_churn \
 	history_39_nothing_of_another_device_in_a_dump \
 	"seen half_read rxe0" \
-	"seen charged rxe0"
+	"seen charged rxe0" \
+	"seen without_memory rxe0"
