@@ -5,12 +5,16 @@ An object is known by its number there, and processes by theirs. Here, an object
 is what it says about itself and what it has to do with others: its fields
 without the numbers, the objects that it refers to, the objects that refer to
 it. Objects for which all of that is the same get the same name, so that two
-captures of the same state have the same lines, whatever the numbers were and
-in whatever order the objects came.
+captures of the same state have the same lines, whatever the numbers were.
+
+The order of a list is a part of what it says: its lines are in that order, and
+where the numbers do not ascend, a line says so. Where something moves, lines say
+what holds all the same: what was there all the time, whether once and in order.
 """
 
 import hashlib
 import json
+import itertools
 import re
 from collections import Counter, defaultdict
 
@@ -41,6 +45,9 @@ ROUNDS = 8      # of passing on what is known to neighbours
 SPOILT = 2      # objects of a list that spoilt() takes
 NOBODY = 4194304    # more than any process has
 
+WRONG = "wrong: "   # begins a line that is a mistake whoever has it
+MAY = "may be: "    # begins a line that is a mistake, but one that the C tracker makes
+
 
 class _Node:
     def __init__(self, type_, words):
@@ -62,6 +69,15 @@ def _hash(value):
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
+def _runs(lines):
+    """Equal lines that follow each other as one, with their number."""
+    return [f"{len(list(same))}x {line}" for line, same in itertools.groupby(lines)]
+
+
+def _ascending(numbers):
+    return all(first < second for first, second in itertools.pairwise(numbers))
+
+
 def _literal(field, value):
     if field in INDICES:
         return "n"
@@ -76,8 +92,9 @@ def _literal(field, value):
 class _Graph:
     """The objects of one answer to all lists, and how they hang together."""
 
-    def __init__(self, lists, threads):
+    def __init__(self, lists, threads, free=False):
         self.nodes = []
+        self.free = free                        # the order says nothing
         self.threads = threads                  # and their processes
         self.by_number = defaultdict(list)      # (type, number): (device, node)
         pending = []
@@ -101,6 +118,11 @@ class _Graph:
             if field == OWN[type_] or field not in REFERENCES)
         node = _Node(type_, words)
         self.nodes.append(node)
+        # One by one, or first and last of several that follow each other.
+        node.words += [f"{field}-parts=" + "".join("r" if "-" in str(part) else "1"
+                                                   for part in value)
+                       for field, value in sorted(one.items()) if field in REFERENCES
+                       and field != OWN[type_] and isinstance(value, list)]
         number = one.get(OWN[type_])
         if not isinstance(number, list):
             self.by_number[type_, number].append((one.get("ifname"), node))
@@ -133,24 +155,47 @@ class _Graph:
     def _name(self):
         """Short names: type, and which of the different ones of this type."""
         self.names = {}
-        kinds = {(n.type, tuple(n.words), n.colour) for n in self.nodes}
         numbers = Counter()
-        for type_, _, colour in sorted(kinds):
-            numbers[type_] += 1
-            self.names[colour] = f"{type_}.{numbers[type_]}"
+        # Objects come in the order in which they were shown, then processes.
+        for node in sorted(self.nodes, key=lambda n: n.colour) if self.free else self.nodes:
+            if self._kind(node) not in self.names:
+                numbers[node.type] += 1
+                self.names[self._kind(node)] = f"{node.type}.{numbers[node.type]}"
+
+    def _kind(self, node):
+        """What has the same name: like objects, but each process by itself."""
+        return node if node.type == "process" and not self.free else node.colour
+
+    def _line(self, node):
+        edges = Counter((field, self.names[self._kind(to)] if isinstance(to, _Node) else to)
+                        for field, to in node.edges)
+        words = node.words + sorted(f"{field}={n}x{to}" if n > 1 else f"{field}={to}"
+                                    for (field, to), n in edges.items())
+        return f"{self.names[self._kind(node)]} {' '.join(words)}"
 
     def lines(self, type_):
-        """One line for each kind of object of that type, and how many there are."""
-        lines = Counter()
-        for node in self.nodes:
-            if node.type == type_:
-                words = node.words + sorted(
-                    f"{field}={n}x{to}" if n > 1 else f"{field}={to}"
-                    for (field, to), n in Counter(
-                        (f, self.names[o.colour] if isinstance(o, _Node) else o)
-                        for f, o in node.edges).items())
-                lines[f"{self.names[node.colour]} {' '.join(words)}"] += 1
-        return [f"{n}x {line}" for line, n in sorted(lines.items())]
+        """The objects of that type in their order; like ones that follow each other
+        in one line."""
+        lines = [self._line(node) for node in self.nodes if node.type == type_]
+        return _runs(sorted(lines) if self.free else lines)
+
+
+def _disorder(type_, objects):
+    """Devices and ports whose objects are not in ascending order of their numbers."""
+    numbers = defaultdict(list)
+    for one in objects:
+        # rdma asks for those without a port first, then for each port. Special QPs
+        # of all ports have the same numbers and come after all others.
+        last = type_ == "qp" and one.get("type") in SPECIAL_QPS
+        if OWN[type_] in one:
+            numbers[one.get("ifname"), one.get("port")].append((last, one[OWN[type_]]))
+        for field, value in one.items():
+            if field in REFERENCES and isinstance(value, list) \
+                    and not _ascending(list(_numbers(value))):
+                yield f"{WRONG}{field} of a {type_} does not ascend"
+    for (device, port), listed in numbers.items():
+        if not _ascending(listed):
+            yield f"{WRONG}{device}/{port} does not ascend"
 
 
 def _numbers(value):
@@ -177,19 +222,18 @@ def _plain(answer):
             if isinstance(value, list):
                 value = " ".join(map(str, value))
             lines.append(f"{place} {field}={value}")
-    # The devices come in the order of their names or numbers: no matter.
-    return sorted(lines)
+    return lines
 
 
 _LIST = re.compile(r"resource show (\w+)$")
 
 
-def _answers(said, ask, threads):
+def _answers(said, ask, threads, free):
     """Lines for the answers of one run of rdma."""
     said = [tuple(pair) for pair in said]
     lists = {m[1]: answer for command, answer in said
              if (m := _LIST.match(command)) and m[1] in OWN and isinstance(answer, list)}
-    graph = _Graph(lists, threads)
+    graph = _Graph(lists, threads, free)
     of_threads = sum(str(one.get("pid")) in threads
                      for objects in lists.values() for one in objects)
     if of_threads:
@@ -197,7 +241,7 @@ def _answers(said, ask, threads):
     for command, answer in said:
         match = _LIST.match(command)
         if match and match[1] in lists:
-            lines = graph.lines(match[1])
+            lines = graph.lines(match[1]) + list(_disorder(match[1], answer))
         elif command in ("errors", "code"):
             lines = [str(answer)] if answer else []
         else:
@@ -235,19 +279,74 @@ def _singles(said):
     return [f"by number {n}x {line}" for line, n in sorted(lines.items())]
 
 
+def _covered(held, shown):
+    """What is true of a list in which objects came and went: of those that were there
+    all the time, how many are missing or twice; whether anything is twice; the order."""
+    times = Counter(map(tuple, shown))
+    held = list(map(tuple, held))
+    missing = sum(not times[one] for one in held)
+    twice = sum(n > 1 for n in times.values())
+    yield f"{len(held) - missing} of {len(held)} held"
+    if twice:
+        yield f"{WRONG}{twice} twice"
+    for place, of_place in itertools.groupby(sorted(
+            enumerate(shown), key=lambda pair: (pair[1][:-1], pair[0])),
+            key=lambda pair: pair[1][:-1]):
+        if not _ascending([one[-1] for _, one in of_place]):
+            yield f"{WRONG}{'/'.join(map(str, place))} does not ascend"
+
+
+def _churn(said):
+    """Lines for a command that was given many times while objects came and went."""
+    lines = Counter()
+    for run in said["runs"]:
+        parts = [([one for one in said["held"] if _of_port(one, said) is of_port],
+                  [one for one in run["shown"] if _of_port(one, said) is of_port])
+                 for of_port in (False, True)]
+        words = [f"code={run['code']}", f"errors={run['errors']}", run["form"],
+                 f"devices={','.join(run['devices'])}", *_covered(*parts[0])]
+        lines["; ".join(words)] += 1
+        words = list(_covered(*parts[1]))
+        if words != list(_covered(parts[1][0], parts[1][0])):
+            lines[f"{MAY}QPs of ports: {'; '.join(words)}"] += 1
+    return [f"churn {said['command']}: {n}x {line}" for line, n in sorted(lines.items())]
+
+
+def _of_port(one, said):
+    """A special QP, behind those that come and go. The C tracker counts how many objects
+    a dump has come to, so it shows what follows twice or not at all when one of those
+    before it has come or gone."""
+    return said["command"] == "resource show qp" and one[1:] in ([1, 0], [1, 1])
+
+
+def _dump(said):
+    """Lines for a dump that was read in parts, with something done in between."""
+    times = {part: sum(number in said["shown"] for number in said[part])
+             for part in ("went", "came")}
+    # As numbers of one place each.
+    words = [*_covered([[n] for n in said["held"]], [[n] for n in said["shown"]]),
+             *(f"{n} of {len(said[part])} that {part}" for part, n in times.items()),
+             *(["interrupted"] if said["interrupted"] else []), f"end={said['end']}"]
+    return [f"dump {said['what']}: {'; '.join(words)}"]
+
+
 def lines(capture):
     """All lines of one capture, as the guest has written it."""
     result = []
     threads = capture.get("threads", {})
     for ask, said in capture.items():
-        if ask == "threads":
+        if ask in ("threads", "free"):
             continue
         if ask == "facts":
             result += [f"{key}: {value}" for key, value in said.items()]
         elif ask == "by number":
             result += _singles(said)
+        elif ask == "churn":
+            result += _churn(said)
+        elif ask == "dump":
+            result += _dump(said)
         else:
-            result += _answers(said, ask, threads)
+            result += _answers(said, ask, threads, "free" in capture)
     return result
 
 
@@ -255,23 +354,67 @@ def spoilt(capture):
     """The same capture with one mistake, as a tracker could make it: pairs of what
     is wrong and what would have been captured.
 
-    A comparison that takes one of them for the original has lost its sight.
+    A comparison that takes one of them for the original cannot detect this error.
     """
+    yield from _spoilt_lists(capture)
+    if "churn" in capture:
+        said = capture["churn"]
+        for what, run in _spoilt_run(said["runs"][-1], said["held"]):
+            yield f"{said['command']}: {what}", \
+                {"churn": said | {"runs": said["runs"][:-1] + [run]}}
+    if "dump" in capture:
+        said = capture["dump"]
+        for what, shown in _spoilt_order(said["shown"], said["held"]):
+            yield what, {"dump": said | {"shown": shown}}
+        yield "another end", {"dump": said | {"end": "EFAULT"}}
+
+
+def _spoilt_lists(capture):
     said = capture.get("-d", [])
     for place, (command, objects) in enumerate(said):
-        if not _LIST.match(command) or not isinstance(objects, list):
+        match = _LIST.match(command)
+        if not match or match[1] not in OWN or not isinstance(objects, list):
             continue
-        for i, one in enumerate(objects[:SPOILT]):
-            def with_instead(*other, place=place, i=i):
-                command, objects = said[place]
-                changed = [command, objects[:i] + list(other) + objects[i + 1:]]
-                return capture | {"-d": said[:place] + [changed] + said[place + 1:]}
 
-            yield f"{command}: no {one}", with_instead()
-            yield f"{command}: twice {one}", with_instead(one, one)
+        def instead(i, gone, *other, place=place):
+            command, objects = said[place]
+            changed = [command, objects[:i] + list(other) + objects[i + gone:]]
+            return capture | {"-d": said[:place] + [changed] + said[place + 1:]}
+
+        for i, one in enumerate(objects[:SPOILT]):
+            yield f"{command}: no {one}", instead(i, 1)
+            yield f"{command}: twice {one}", instead(i, 1, one, one)
             for field in one:
                 yield f"{command}: no {field} in {one}", \
-                    with_instead({name: one[name] for name in one if name != field})
+                    instead(i, 1, {name: one[name] for name in one if name != field})
             if "pid" in one:
                 yield f"{command}: wrong pid in {one}", \
-                    with_instead(one | {"pid": NOBODY})
+                    instead(i, 1, one | {"pid": NOBODY})
+        for i, (one, other) in enumerate(itertools.pairwise(objects[:SPOILT + 1])):
+            # Without an order of all, only numbers that must ascend can be exchanged.
+            if "free" in capture and any(one.get(field) != other.get(field)
+                                         for field in ("ifname", "port", "type")):
+                continue
+            yield f"{command}: exchanged {one} {other}", instead(i, 2, other, one)
+
+
+def _spoilt_run(run, held):
+    yield "another code", run | {"code": run["code"] + 1}
+    yield "an error", run | {"errors": [*run["errors"], "error: Interrupted system call"]}
+    yield "no JSON", run | {"form": "text"}
+    if run["devices"]:
+        yield "no device", run | {"devices": run["devices"][:-1]}
+    for what, shown in _spoilt_order(run["shown"], held):
+        yield what, run | {"shown": shown}
+
+
+def _spoilt_order(shown, held):
+    """Something that was held is left out, twice, exchanged for what follows it."""
+    places = [i for i, one in enumerate(shown) if one in held]
+    for i in places[:1] + places[-2:]:
+        yield f"no {shown[i]}", shown[:i] + shown[i + 1:]
+        yield f"twice {shown[i]}", shown[:i] + [shown[i]] + shown[i:]
+        if i + 1 in places and (not isinstance(shown[i], list)
+                                or shown[i][:-1] == shown[i + 1][:-1]):
+            yield f"exchanged {shown[i]} and the next", \
+                shown[:i] + [shown[i + 1], shown[i]] + shown[i + 2:]

@@ -4,10 +4,12 @@
 The same kernel, Debian's own as shipped, is booted twice: with Debian's RDMA
 modules as they are, and with ours. In both, the workloads of tests/compare run,
 and at each point where they hold still everything is asked of the kernel that
-the tool rdma can ask. The answers must be the same, but for what is listed with
-its reason in tests/compare/differences.toml.
+the tool rdma can ask; where they do not, it is asked many times. The answers must
+be the same, in the same order, but for what is listed with its reason and its
+exact number in tests/compare/differences.toml.
 """
 
+import concurrent.futures
 import difflib
 import fnmatch
 import json
@@ -16,6 +18,7 @@ import re
 import shlex
 import shutil
 import tomllib
+from collections import Counter
 
 import captures
 import guest
@@ -133,7 +136,7 @@ def _run(kernel, side, folder, chosen):
         kernel, folder, name,
         f'export SELFTESTS={modules.folder(kernel.variant)}/selftests/rdma; '
         f'exec python3 -B "$CHECKOUT/tests/compare/main.py" "$RESULTS/captures" {chosen}',
-        limit=LIMIT, show=True)
+        limit=LIMIT, show=side == "rust")
     said = verdict.results / "captures"
     if verdict.why:
         raise Failed(f"compare, {SIDES[side]}", verdict.why, log)
@@ -147,6 +150,20 @@ def _run(kernel, side, folder, chosen):
     return shown
 
 
+def _run_both(kernel, folders, chosen):
+    """Both sides at once: a guest does one thing after the other, mostly."""
+    # Before the guests, which would both find out by trying.
+    guest.accelerator_for(kernel)
+    with concurrent.futures.ThreadPoolExecutor(len(folders)) as pool:
+        try:
+            jobs = {side: pool.submit(_run, kernel, side, folder, chosen)
+                    for side, folder in folders.items()}
+            return {side: job.result() for side, job in jobs.items()}
+        except BaseException:
+            guest.stop_all()
+            raise
+
+
 def _write(folder, shown):
     shutil.rmtree(folder, ignore_errors=True)
     for name, lines in shown.items():
@@ -158,21 +175,52 @@ def _write(folder, shown):
 # Differences
 
 class Meant:
-    """One entry of the list: lines that one side alone may have."""
+    """One entry of the list: what differs, where, and exactly how often."""
 
     def __init__(self, entry):
-        self.where = entry["where"]
         self.reason = entry["reason"]
+        self.where = entry.get("where", "*")
         self.patterns = {"-": entry.get("c"), "+": entry.get("rust")}
+        self.words = entry.get("words")     # the sides differ in these only
+        self.lines = entry.get("lines")     # per workload: lines of C, lines of ours
+        self.each = entry.get("each")       # or one for each line like that
         self.series = entry.get("series")
-        self.seen = 0
 
-    def matches(self, name, sign, line):
-        pattern = self.patterns[sign]
-        found = pattern and fnmatch.fnmatch(name, self.where) \
-            and re.fullmatch(pattern, line)
-        self.seen += bool(found)
-        return bool(found)
+    def _fits(self, sign, text):
+        return self.patterns[sign] is not None \
+            and re.fullmatch(self.patterns[sign], text) is not None
+
+    def _knows(self, name):
+        return fnmatch.fnmatchcase(name, self.where) \
+            and (self.lines is None or _workload(name) in self.lines)
+
+    def match(self, name, changed):
+        """Those of the lines, pairs of a sign and a text, that are meant."""
+        if not self._knows(name):
+            return []
+        if not self.words:
+            return [i for i, (sign, text) in enumerate(changed) if self._fits(sign, text)]
+        found, rest = [], {}
+        for i, (sign, text) in enumerate(changed):
+            words, same = self._split(text)
+            if not self._fits(sign, words):
+                continue
+            other = rest.get(("+" if sign == "-" else "-", same))
+            if other:
+                found += [other.pop(), i]
+            else:
+                rest.setdefault((sign, same), []).append(i)
+        return found
+
+    def _split(self, text):
+        """The words that may differ, and the line without them."""
+        words = [word for word in text.split(" ") if word.partition("=")[0] in self.words]
+        return " ".join(words), " ".join(word for word in text.split(" ")
+                                         if word not in words)
+
+
+def _workload(name):
+    return name.partition("/")[0]
 
 
 def _meant(series):
@@ -181,31 +229,80 @@ def _meant(series):
     return [entry for entry in entries if not entry.series or entry.series == series]
 
 
+def _changed(sides):
+    """The lines that one side has and the other one has not, with signs, in order."""
+    theirs, ours = sides
+    theirs = [line for line in theirs if captures.MAY not in line]
+    for how, a, b, c, d in difflib.SequenceMatcher(
+            None, theirs, ours, autojunk=False).get_opcodes():
+        if how != "equal":
+            yield from (("-", line) for line in theirs[a:b])
+            yield from (("+", line) for line in ours[c:d])
+
+
+class Judgement:
+    """What differs in one capture: every line, those that nobody meant, and how many
+    lines each entry of the list explains."""
+
+    def __init__(self, name, sides, meant):
+        self.changed = list(_changed(sides))
+        self.reasons = [None] * len(self.changed)
+        self.tally = Counter()
+        self.odd = []
+        for number, entry in enumerate(meant):
+            found = [i for i in entry.match(name, self.changed) if not self.reasons[i]]
+            for i in found:
+                self.reasons[i] = entry.reason
+                self.tally[number, _workload(name), self.changed[i][0]] += 1
+            wanted = sum(bool(re.fullmatch(entry.each, line)) for line in sides[1]) \
+                if entry.each and fnmatch.fnmatchcase(name, entry.where) else len(found)
+            if wanted != len(found):
+                self.odd.append(f"{len(found)} lines instead of {wanted}: {entry.reason}")
+        self.odd += [f"{sign}{line}" for (sign, line), reason
+                     in zip(self.changed, self.reasons) if not reason]
+        # What is wrong on both sides is no difference.
+        self.odd += [f" {line}" for line in sides[0]
+                     if captures.WRONG in line and line in sides[1]]
+
+    def verdict(self):
+        return self.odd, self.tally
+
+
 def _compare(shown, meant):
-    """Writes the whole diff; the lines of it that nobody meant."""
-    odd, diff = [], []
+    """Writes the whole diff; the lines of it that nobody meant, and the tally."""
+    odd, diff, tally = [], [], Counter()
     for name in sorted(shown["c"].keys() | shown["rust"].keys()):
         sides = [shown[side].get(name, ["(no such capture)"]) for side in SIDES]
-        for line in difflib.unified_diff(*sides, f"c/{name}", f"rust/{name}",
-                                         lineterm="", n=0):
-            if line.startswith(("---", "+++", "@@")):
-                diff.append(line)
-                continue
-            # Every entry that matches counts as seen.
-            fits = [entry for entry in meant if entry.matches(name, line[0], line[1:])]
-            diff.append(line + (f"    [meant: {fits[0].reason}]" if fits else ""))
-            if not fits:
-                odd.append(f"{name}: {line}")
+        judged = Judgement(name, sides, meant)
+        tally += judged.tally
+        odd += [f"{name}: {line}" for line in judged.odd]
+        if judged.changed:
+            diff.append(f"==== {name}")
+        diff += [f"{sign}{line}" + (f"    [meant: {reason}]" if reason else "")
+                 for (sign, line), reason in zip(judged.changed, judged.reasons)]
         odd += [f"{name}: not reached by {SIDES[side]}: {lines[0]}"
                 for side, lines in zip(SIDES, sides)
                 if name.endswith("/wrong") and lines != ["(no such capture)"]]
     (OUT / "diff.txt").write_text("".join(f"{line}\n" for line in diff))
     (OUT / "unexpected.txt").write_text("".join(f"{line}\n" for line in odd))
-    return odd
+    return odd, tally
 
 
-def _unseen(folder):
-    """Mistakes that would pass: each capture is compared with spoilt copies of it.
+def _miscounted(meant, tally, ran):
+    """Entries of the list that explain more or fewer lines than they say."""
+    for number, entry in enumerate(meant):
+        for workload in sorted(ran & (entry.lines or {}).keys()):
+            seen = [tally[number, workload, sign] for sign in "-+"]
+            if seen != entry.lines[workload]:
+                yield f"{workload}: [C, ours] {seen} lines instead of " \
+                      f"{entry.lines[workload]}: {entry.reason}"
+        if entry.each and not any(seen for (of, _, _), seen in tally.items() if of == number):
+            yield f"no line at all: {entry.reason}"
+
+
+def _unseen(folder, shown, meant):
+    """Mistakes that would pass: each capture of ours is spoilt, and compared with the one
+    of C's by the list of what is meant.
 
     Says how many were tried, too. Large captures have nothing that small ones lack.
     """
@@ -213,12 +310,15 @@ def _unseen(folder):
     for path in sorted(folder.glob("*/*.json")):
         if path.stat().st_size > LARGE:
             continue
+        name = f"{path.parent.name}/{path.stem}"
+        theirs = shown["c"].get(name, [])
         capture = json.loads(path.read_text())
-        original = captures.lines(capture)
+        original = Judgement(name, [theirs, captures.lines(capture)], meant).verdict()
         for what, spoilt in captures.spoilt(capture):
             tried += 1
-            if captures.lines(spoilt) == original:
-                unseen.append(f"{path.parent.name}/{path.stem}: {what}")
+            if Judgement(name, [theirs, captures.lines(spoilt)],
+                         meant).verdict() == original:
+                unseen.append(f"{name}: {what}")
     return tried, unseen
 
 
@@ -229,31 +329,31 @@ def run(kernel):
     folders = {"c": _c_modules(kernel), "rust": _rust_modules(kernel)}
     _copy_selftests(kernel)
     OUT.mkdir(parents=True, exist_ok=True)
-    shown = {side: _run(kernel, side, folder, chosen)
-             for side, folder in folders.items()}
+    shown = _run_both(kernel, folders, chosen)
     meant = _meant(kernel.variant.series)
-    odd = _compare(shown, meant)
-    stale = [] if chosen else [entry for entry in meant if not entry.seen]
+    odd, tally = _compare(shown, meant)
+    stale = list(_miscounted(meant, tally, set(map(_workload, shown["c"]))))
 
-    tried, unseen = _unseen(guest.results_of(kernel, _name("rust")) / "captures")
+    tried, unseen = _unseen(guest.results_of(kernel, _name("rust")) / "captures",
+                            shown, meant)
 
     where = OUT.relative_to(CHECKOUT)
     say(f"{tried} captures with a mistake in them: {len(unseen)} look like the original")
     for line in unseen[:10]:
         print(f"UNSEEN {line[:200]}")
-    for entry in meant:
-        if entry.seen:
-            say(f"meant, {entry.seen} lines: {entry.reason}")
-    for entry in stale:
-        say(f"STALE: no such difference any more: {entry.reason}")
+    for number, entry in enumerate(meant):
+        if seen := sum(n for (of, _, _), n in tally.items() if of == number):
+            say(f"meant, {seen} lines: {entry.reason}")
+    for line in stale:
+        print(f"COUNT {line}")
     for line in odd[:40]:
         print(f"DIFFERENCE {line[:200]}")
     say(f"captures: {where}/c, {where}/rust; all differences: {where}/diff.txt; "
         f"those not meant: {where}/unexpected.txt")
-    number = sum(map(len, (shown["c"],)))
+    number = len(shown["c"])
     if not number:
         print("FAILED compare: nothing was captured")
         return 1
     print(f"compare: {number} captures, {sum(map(len, shown['c'].values()))} lines, "
-          f"{len(odd)} differences not meant, {len(stale)} stale entries", flush=True)
+          f"{len(odd)} differences not meant, {len(stale)} wrong counts", flush=True)
     return 1 if odd or stale or unseen else 0

@@ -11,11 +11,16 @@ import os
 import pickle
 import select
 import signal
+import threading
+import time
 
 from verbs import Verbs
 
 PR_SET_NAME = 15
 PR_SET_PDEATHSIG = 1
+SYS_EXIT = 60       # ends a thread, on x86_64
+
+EXECUTED = "/usr/bin/busybox"
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -71,50 +76,120 @@ class Actor:
                 return
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         answer = os.fdopen(answer, "wb")
-        # The number that the outermost PID namespace knows this process by.
+        _send(answer, (None, self._own_pid()))
+        self._serve(Verbs(), os.fdopen(ask, "rb"), answer)
+
+    @staticmethod
+    def _own_pid():
+        """The number that the outermost PID namespace knows this process by."""
         with open("/proc/self/stat", encoding="ascii") as stat:
-            _send(answer, (None, int(stat.read().split()[0])))
-        ask = os.fdopen(ask, "rb")
-        verbs = Verbs()
+            return int(stat.read().split()[0])
+
+    @classmethod
+    def _serve(cls, verbs, ask, answer):
+        """Does what it is told, until nobody talks to it any more."""
         while True:
             try:
                 method, arguments = pickle.load(ask)
             except EOFError:
-                return
+                os._exit(0)
             try:
                 if method == "fork":
-                    ask, answer = self._fork(arguments[0], ask, answer)
-                    continue
-                _send(answer, (None, getattr(verbs, method)(*arguments)))
+                    ask, answer = cls._fork(arguments[0], ask, answer)
+                elif method == "exec":
+                    cls._exec(verbs, *arguments)
+                elif method == "leave":
+                    cls._leave(verbs, ask, answer)
+                else:
+                    _send(answer, (None, getattr(verbs, method)(*arguments)))
             except OSError as error:
                 _send(answer, (str(error.strerror), None))
 
-    @staticmethod
-    def _fork(name, ask, answer):
+    @classmethod
+    def _fork(cls, name, ask, answer):
         """Goes on as two processes; the new one waits for its own calls."""
         theirs, our_ask = os.pipe()
         our_answer, their_answer = os.pipe()
-        child = os.fork()
-        if child:
+        # Nobody waits for the child.
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        if os.fork():
             # Whoever called us opens these to talk to the child.
             os.close(theirs)
             os.close(their_answer)
-            _send(answer, (None, (child, our_ask, our_answer)))
+            _send(answer, (None, (our_ask, our_answer)))
             return ask, answer
         ask.close()
+        answer.close()
         os.close(our_ask)
         os.close(our_answer)
         _libc.prctl(PR_SET_NAME, name.encode())
-        return os.fdopen(theirs, "rb"), os.fdopen(their_answer, "wb")
+        answer = os.fdopen(their_answer, "wb")
+        _send(answer, (None, cls._own_pid()))
+        return os.fdopen(theirs, "rb"), answer
+
+    @staticmethod
+    def _exec(verbs, caller, first):
+        """Becomes another program, called by the leader or by another thread, which calls
+        a method first. What is open of RDMA stays so, all else is closed."""
+        def become():
+            if first:
+                getattr(verbs, first[0])(*first[1:])
+            for fd in map(int, os.listdir("/proc/self/fd")):
+                if os.path.realpath(f"/proc/self/fd/{fd}").startswith("/dev/infiniband/"):
+                    os.set_inheritable(fd, True)
+            os.execv(EXECUTED, ["sleep", "1000000"])
+
+        if caller == "thread":
+            work = threading.Thread(target=become)
+            work.start()
+            work.join()
+        else:
+            become()
+
+    @classmethod
+    def _leave(cls, verbs, ask, answer):
+        """Ends this thread, the first one; another one goes on."""
+        first = threading.get_native_id()
+
+        def go_on():
+            while True:
+                with open(f"/proc/self/task/{first}/stat", encoding="ascii") as stat:
+                    if stat.read().rpartition(")")[2].split()[0] == "Z":
+                        break
+            _send(answer, (None, None))
+            cls._serve(verbs, ask, answer)
+
+        threading.Thread(target=go_on).start()
+        _libc.syscall(SYS_EXIT, 0)
 
     def fork(self, name):
         """A child of the actor, with all that the actor has open."""
-        pid, ask, answer = self._call("fork", name)
+        ask, answer = self._call("fork", name)
         other = object.__new__(Actor)
-        other.name, other.pid, other._child = name, pid, None
+        other.name, other.pid, other._child = name, None, None
         other._ask = open(f"/proc/{self.pid}/fd/{ask}", "wb")
         other._answer = open(f"/proc/{self.pid}/fd/{answer}", "rb")
+        other.pid = other._reply()
         return other
+
+    def execute(self, caller, first=()):
+        """Lets it become another program, which keeps what it has, and says nothing. The
+        caller is its leader or another thread, which calls a method first."""
+        _send(self._ask, ("exec", (caller, first)))
+        # It closes this when the other program begins.
+        if not select.select([self._answer], [], [], self.LIMIT)[0] \
+                or self._answer.read(1):
+            raise RuntimeError(f"{self.name} became no other program")
+        end = time.monotonic() + self.LIMIT
+        while time.monotonic() < end:
+            with open(f"/proc/{self.pid}/comm", encoding="ascii") as file:
+                if file.read().strip() == os.path.basename(EXECUTED):
+                    return
+        raise RuntimeError(f"{self.name} has still its old name")
+
+    def leave(self):
+        """Ends its first thread, and only that."""
+        self._call("leave")
 
     def _call(self, method, *arguments):
         _send(self._ask, (method, arguments))

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the tools say about RDMA at one moment, as they say it."""
 
+import itertools
 import json
 import subprocess
 
@@ -114,3 +115,69 @@ def one_by_one():
                     said.append([f"{name} {device} {which} port={port}", answer])
     connection.close()
     return said
+
+
+def _run(command):
+    done = subprocess.run(["rdma", "-j", *command.split()], capture_output=True, text=True,
+                          timeout=LIMIT, check=False)
+    said = _read(done.stdout)
+    objects = said if isinstance(said, list) else []
+    return {"code": done.returncode,
+            "errors": [line for line in done.stderr.splitlines() if line.strip()],
+            "form": "JSON" if isinstance(said, list) else "text",
+            "devices": list(dict.fromkeys(one["ifname"] for one in objects))}, objects
+
+
+def _places(objects, key):
+    """Where and under which number each object is listed."""
+    return [[one["ifname"], one.get("port", 0), one[key]] for one in objects]
+
+
+def held(type_):
+    """What there is of that type while nothing moves."""
+    return _places(_run(f"resource show {type_}")[1], NUMBERS[type_][1])
+
+
+def repeatedly(command, times, kept=(), key=None):
+    """The same command many times, while objects come and go; kept are there always."""
+    runs = []
+    for _ in range(times):
+        run, objects = _run(command)
+        run["shown"] = _places(objects, key) if key else []
+        runs.append(run)
+    return {"churn": {"command": command, "held": list(kept), "runs": runs}}
+
+
+class Dump:
+    """A dump of one type on one device over netlink, read in parts."""
+
+    TABLES = {"pd": netlink.RES_PD_TABLE, "srq": netlink.RES_SRQ_TABLE}
+
+    def __init__(self, type_, device, size=4096):
+        self.shown, self.end, self.interrupted = [], None, False
+        self.connection = netlink.Connection()
+        self.parts = self.connection.dump(
+            netlink.COMMANDS[f"res_{type_}_get"],
+            [(netlink.DEV_INDEX, netlink.device_index(device))],
+            self.TABLES[type_], NUMBERS[type_][0], size)
+
+    def read(self, most=1 << 30):
+        """So many datagrams, or all."""
+        for shown, end, interrupted in itertools.islice(self.parts, most):
+            self.shown += shown
+            self.end = end
+            self.interrupted |= interrupted
+        return self
+
+    def close(self):
+        self.parts.close()
+        self.connection.close()
+
+    def said(self, what, before, after):
+        """What was read; before and after are the numbers of what there was."""
+        return {"dump": {
+            "what": what, "shown": self.shown, "end": self.end or "not read",
+            "interrupted": self.interrupted,
+            "held": [number for number in before if number in after],
+            "went": [number for number in before if number not in after],
+            "came": [number for number in after if number not in before]}}

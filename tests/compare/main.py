@@ -3,7 +3,8 @@
 """Runs the workloads in the guest: main.py FOLDER [NAME...]
 
 A name is that of a workload, or of it on one kind of device, and may have
-wildcards: pingpong_rc, memory-siw, 'rping*'.
+wildcards: pingpong_rc, memory-siw, 'rping*'. "quick" stands for those that are
+marked so.
 
 What was seen goes to FOLDER/<workload>-<kind of device>/; a workload that could
 not be brought to its end leaves a file 'wrong' there. The names of those that
@@ -18,7 +19,7 @@ import time
 import traceback
 
 from scene import Scene, Wrong
-from workloads import WORKLOADS
+from workloads import QUICK, WORKLOADS
 
 
 def late(*_):
@@ -30,7 +31,8 @@ def choose(patterns):
     titles = {f"{name}-{kind}": (name, kind)
               for name, (_, kinds, _) in WORKLOADS.items() for kind in kinds}
     fits = {pattern: {title for title, (name, _) in titles.items()
-                      if fnmatch.fnmatchcase(name, pattern)
+                      if pattern == "quick" and title in QUICK
+                      or fnmatch.fnmatchcase(name, pattern)
                       or fnmatch.fnmatchcase(title, pattern)} for pattern in patterns}
     for pattern, some in fits.items():
         if not some:

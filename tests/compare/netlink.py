@@ -73,6 +73,27 @@ class Connection:
             return list(attributes(payload))
         return None
 
+    def dump(self, command, given, table, number, size=1 << 16, most=200):
+        """Reads a dump, and yields after each datagram: the number of each object in it,
+        how the dump has ended if it has, and whether it was interrupted.
+
+        One that does not end after so many datagrams will never.
+        """
+        self.send(command, given, DUMP)
+        for _ in range(most):
+            shown, end, interrupted = [], None, False
+            for type_, flags, payload in self.receive(size):
+                interrupted |= bool(flags & DUMP_INTERRUPTED)
+                if type_ in (ERROR, DONE):
+                    code = -struct.unpack_from("=i", payload)[0]
+                    end = errno.errorcode.get(code, str(code)) if code > 0 else "done"
+                else:
+                    shown += numbers_in(payload, table, number)
+            yield shown, end, interrupted
+            if end:
+                return
+        yield [], "never", False
+
     def answer(self, command, attributes, flags=ACK, size=1 << 16):
         """The error of a request, or how it was answered."""
         self.send(command, attributes, flags)

@@ -57,6 +57,7 @@ class Scene:
         self.kind = kind        # of the devices: rxe or siw
         self.folder = folder    # for captures
         self.number = 0
+        self.free_order = None  # why the order of lists says nothing here
         self.processes = []
         self.actors = []
         self.links = []
@@ -191,6 +192,10 @@ class Scene:
         with self.still():
             self._save(point, capture.everything(prefix))
 
+    def capture_run(self, point, said):
+        """What was said while something moved."""
+        self._save(point, said)
+
     def capture_all_ways(self, point):
         with self.still():
             self._save(point, capture.all_ways())
@@ -201,6 +206,8 @@ class Scene:
 
     def _save(self, point, said):
         path = f"{self.folder}/{self.number:02}-{point}.json"
+        if self.free_order:
+            said = {"free": self.free_order} | said
         self.number += 1
         with open(path, "w", encoding="utf-8") as file:
             json.dump(said, file, indent=1)

@@ -12,43 +12,31 @@ import socket
 import struct
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 # pylint: disable=wrong-import-position
-from libibverbs import INT, P, U32, Qp, QpCap, QpInitAttr, SrqInitAttr
-
-U8, U16 = ctypes.c_uint8, ctypes.c_uint16
+from libibverbs import AhAttr, INT, MwBind, MwBindInfo, P, Qp, QpAttr, QpCap, \
+    QpInitAttr, SrqInitAttr, U8, U16, U32
 
 QP_TYPES = {"rc": 2, "uc": 3, "ud": 4, "xrc_send": 9, "xrc_recv": 10}
 ACCESS = 1 | 2 | 4              # local write, remote write, remote read
 REREG_PD = 2
 REREG_REQUEST, REREG_RESPONSE = 56, 8   # bytes of the messages to the kernel
 STATE, PKEY_INDEX, PORT, QKEY, ACCESS_FLAGS = 1 << 0, 1 << 4, 1 << 5, 1 << 6, 1 << 3
-INIT = 1
+INIT, RTR, RTS = 1, 2, 3
+AV, MTU, TIMEOUT, RETRIES, RNR_RETRY, RQ_PSN, RD_ATOMIC, MIN_RNR, SQ_PSN, \
+    DEST_RD_ATOMIC, DEST_QPN = \
+    1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 15, 1 << 16, \
+    1 << 17, 1 << 20
+# Places in the table of a driver's functions behind the context's first member.
+ALLOC_MW, BIND_MW, DEALLOC_MW, POLL_CQ = 7, 8, 9, 11
+MW_BIND, MW_TYPE_1 = 1 << 4, 1
+SIGNALED = 1 << 1
 PORT_SPACES = {"tcp": 0x0106, "udp": 0x0111}
 MULTICAST_JOIN = 12
-
-
-class AhAttr(ctypes.Structure):
-    _fields_ = [("dgid", U8 * 16), ("flow_label", U32), ("sgid_index", U8),
-                ("hop_limit", U8), ("traffic_class", U8), ("dlid", U16),
-                ("sl", U8), ("src_path_bits", U8), ("static_rate", U8),
-                ("is_global", U8), ("port_num", U8)]
-
-
-class QpAttr(ctypes.Structure):
-    _fields_ = [("qp_state", INT), ("cur_qp_state", INT), ("path_mtu", INT),
-                ("path_mig_state", INT), ("qkey", U32), ("rq_psn", U32),
-                ("sq_psn", U32), ("dest_qp_num", U32), ("qp_access_flags", U32),
-                ("cap", QpCap), ("ah_attr", AhAttr), ("alt_ah_attr", AhAttr),
-                ("pkey_index", U16), ("alt_pkey_index", U16),
-                ("en_sqd_async_notify", U8), ("sq_draining", U8),
-                ("max_rd_atomic", U8), ("max_dest_rd_atomic", U8),
-                ("min_rnr_timer", U8), ("port_num", U8), ("timeout", U8),
-                ("retry_cnt", U8), ("rnr_retry", U8), ("alt_port_num", U8),
-                ("alt_timeout", U8), ("rate_limit", U32)]
 
 
 class CmEvent(ctypes.Structure):
@@ -95,6 +83,7 @@ class Verbs:
         self._cm = None
         self._objects = {}      # name: (pointer, what destroys it)
         self._buffers = {}
+        self._churned = 0
 
     def _keep(self, name, pointer, destroy):
         if not pointer:
@@ -177,12 +166,52 @@ class Verbs:
         """The GID of an IPv4 multicast group."""
         return b"\0" * 10 + b"\xff\xff" + socket.inet_aton(group)
 
-    def mr(self, name, pd, size=4096):
+    def mr(self, name, pd, size=4096, access=ACCESS):
         buffer = ctypes.create_string_buffer(size)
         self._buffers[name] = buffer
         self._keep(name, self._ibv.ibv_reg_mr(self._get(pd), ctypes.addressof(buffer),
-                                              size, ACCESS),
+                                              size, access),
                    self._ibv.ibv_dereg_mr)
+
+    def _driver(self, context, place, result, *arguments):
+        """One of the functions that libibverbs has no symbol for."""
+        table = ctypes.cast(self._get(context), ctypes.POINTER(P))
+        return ctypes.CFUNCTYPE(result, *arguments)(table[1 + place])
+
+    def connect_to_itself(self, qp, device, gid_index):
+        """Takes a QP in INIT to RTS."""
+        with open(f"/sys/class/infiniband/{device}/ports/1/gids/{gid_index}",
+                  encoding="ascii") as file:
+            gid = bytes.fromhex(file.read().strip().replace(":", ""))
+        address = AhAttr(dgid=(U8 * 16)(*gid), sgid_index=int(gid_index), hop_limit=64,
+                         is_global=1, port_num=1)
+        attr = QpAttr(qp_state=RTR, path_mtu=3, dest_qp_num=self.number(qp),
+                      ah_attr=address, max_dest_rd_atomic=1, min_rnr_timer=1)
+        self._check(qp, self._ibv.ibv_modify_qp(
+            self._get(qp), ctypes.byref(attr), STATE | AV | MTU | DEST_QPN | RQ_PSN
+            | DEST_RD_ATOMIC | MIN_RNR))
+        attr = QpAttr(qp_state=RTS, timeout=14, retry_cnt=7, rnr_retry=7, max_rd_atomic=1)
+        self._check(qp, self._ibv.ibv_modify_qp(
+            self._get(qp), ctypes.byref(attr), STATE | SQ_PSN | TIMEOUT | RETRIES
+            | RNR_RETRY | RD_ATOMIC))
+
+    def window(self, name, context, pd, qp, cq, mr):
+        """A memory window, bound to a region: the QP has completed that."""
+        window = self._driver(context, ALLOC_MW, P, P, INT)(self._get(pd), MW_TYPE_1)
+        self._keep(name, window, self._driver(context, DEALLOC_MW, INT, P))
+        buffer = self._buffers[mr]
+        bind = MwBind(1, SIGNALED, MwBindInfo(
+            self._get(mr), ctypes.addressof(buffer), len(buffer), ACCESS))
+        self._check(name, self._driver(context, BIND_MW, INT, P, P, P)(
+            self._get(qp), window, ctypes.byref(bind)))
+        poll = self._driver(context, POLL_CQ, INT, P, INT, P)
+        completion = (ctypes.c_uint32 * 64)()
+        end = time.monotonic() + 60
+        while not poll(self._get(cq), 1, completion):
+            if time.monotonic() > end:
+                raise OSError(0, f"{name}: not bound in a minute")
+        if completion[2]:
+            raise OSError(0, f"{name}: completed with status {completion[2]}")
 
     def reregister(self, mr, pd):
         """Moves it. The library asks a driver's own half first, and that of rxe does
@@ -205,6 +234,36 @@ class Verbs:
         self.cq("cq", "ctx")
         self.mr("mr", "pd")
         self.qp("qp", "pd", "cq")
+
+    def churn(self, method, arguments, then=()):
+        """Calls a method and destroys what it has made, without pause, until the process
+        ends. then: another method, called in between."""
+        self._churned = 0
+
+        def work():
+            while True:
+                getattr(self, method)("churned", *arguments)
+                if then:
+                    getattr(self, then[0])("churned", *then[1:])
+                self.destroy("churned")
+                self._churned += 1
+
+        threading.Thread(target=work, daemon=True).start()
+
+    def churned(self):
+        """How often that has been done."""
+        return self._churned
+
+    def with_cm_id(self, device, address):
+        """The same, and a connection identifier."""
+        self.set(device)
+        self.event_channel("ch")
+        self.cm_id("id", "ch")
+        self.bind("id", address, 7001)
+
+    def bindable(self, name, pd):
+        """A region that a memory window may be bound to."""
+        self.mr(name, pd, 4096, ACCESS | MW_BIND)
 
     def in_thread(self, method, *arguments):
         """Calls a method in a thread that has ended afterwards."""

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is done with RDMA devices while somebody looks.
 
-Each function is one workload and gets a scene. It looks only when nothing
-moves: after the condition that it waits for, everything holds still until the
-workload goes on.
+Each function is one workload and gets a scene. Most look only when nothing
+moves: after the condition that they wait for, everything holds still until the
+workload goes on. Those that look while something moves say what was there all
+the time, and only that is compared.
 """
 
 import itertools
@@ -24,6 +25,16 @@ NVME_PORT = "4420"
 FOREVER = "100000000"
 
 WORKLOADS = {}      # name: (function, kinds of devices, seconds that it may take)
+
+# What a few seconds are enough for, and what a change of the tracker breaks first.
+QUICK = {"idle-rxe", "memory-rxe", "shared_queues-rxe", "shared_domain-rxe",
+         "connections-rxe", "two_devices-rxe", "pid_namespaces-rxe", "forked-rxe",
+         "threads-rxe", "executed-rxe", "leader_left-rxe", "exited_inside-rxe",
+         "refused-rxe", "churn-rxe", "half_read-rxe", "long_list-rxe", "order-rxe",
+         "order-siw"}
+
+# Runs of a command while objects come and go: of the longest list, others, statistics.
+RUNS, FEWER, FEWEST = 15, 10, 5
 
 
 def workload(*kinds, limit=400):
@@ -535,8 +546,85 @@ def threads(scene):
     a = scene.actor("threads")
     a.in_thread("set", "dev0")
     scene.capture("thread-ended")
-    a.mr("mr2", "pd")
+    a.mr("mr2", "pd", 8192)
     scene.capture("first-thread")
+
+
+@workload("rxe", "siw")
+def executed(scene):
+    """A process becomes another program and keeps what it has, whichever of its threads
+    made it and whichever called exec."""
+    scene.device()
+    make = ("with_cm_id", "dev0", ADDRESS)
+
+    def look(what, before, caller, then=()):
+        a = scene.actor("before")
+        if before:
+            getattr(a, before[0])(*before[1:])
+        a.execute(caller, then)
+        scene.capture(what)
+        a.kill()
+        scene.wait_gone()
+
+    look("leader-made-and-called", make, "leader")
+    look("leader-made-thread-called", make, "thread")
+    look("thread-made-leader-called", ("in_thread", *make), "leader")
+    look("thread-made-other-called", ("in_thread", *make), "thread")
+    look("thread-made-and-called", (), "thread", make)
+
+
+@workload("rxe", "siw")
+def leader_left(scene):
+    """The first thread of a process ends, and another one goes on."""
+    scene.device()
+    a = scene.actor("left")
+    a.set("dev0")
+    a.leave()
+    scene.capture("left")
+    a.mr("mr2", "pd", 8192)
+    scene.capture("goes-on")
+
+
+@workload("rxe", "siw")
+def exited_inside(scene):
+    """In a PID namespace, the maker of objects ends, and its child has them still."""
+    scene.device()
+    scene.actor("outside").set("dev0")
+    first = scene.actor("first", lambda: unshare(CLONE_NEWPID), wrap=True)
+    maker = scene.fork(first, "maker")
+    maker.set("dev0")
+    maker.many("pd", "more", 5, "ctx")
+    scene.fork(maker, "keeper")
+    inside = ("nsenter", "--pid", f"--target={first.pid}", "unshare", "--mount",
+              "--propagation", "private", "sh", "-c",
+              'mount -t proc proc /proc && exec "$@"', "sh")
+    scene.capture("before")
+    scene.capture("inside-before", inside)
+    maker.kill()
+    scene.capture("after")
+    scene.capture("inside-after", inside)
+
+
+@workload("rxe")
+def refused(scene):
+    """A region that the driver does not give up, for a memory window is bound to it."""
+    a = scene.actor("refused")
+    device = scene.device()
+    a.context("ctx", device)
+    a.pd("pd", "ctx")
+    a.cq("cq", "ctx")
+    a.qp("qp", "pd", "cq")
+    a.init("qp")
+    a.connect_to_itself("qp", device, scene.gid_index(device))
+    a.mr("other", "pd", 100)
+    a.bindable("mr", "pd")
+    a.window("mw", "ctx", "pd", "qp", "cq", "mr")
+    scene.capture("bound")
+    scene.note("refused", said=scene.attempt(a.destroy, "mr"))
+    scene.capture_all_ways("refused")
+    a.destroy("mw")
+    scene.note("unbound", said=scene.attempt(a.destroy, "mr"))
+    scene.capture("gone")
 
 
 @workload("rxe", "siw")
@@ -562,20 +650,181 @@ def many(scene):
     scene.capture("none")
 
 
+@workload("rxe", "siw")
+def order(scene):
+    """Objects whose order is not that of their making: QPs get numbers that others had,
+    on siw; MRs and PDs are of different sizes and users, some in the middle are gone."""
+    a = scene.actor("order")
+    a.context("ctx", scene.device())
+    a.many("pd", "pd", 12, "ctx")
+    for i in range(12):
+        a.mr(f"mr{i}", f"pd{i * 5 % 12}", 100 * (i * 7 % 12 + 1))
+        a.cq(f"cq{i}", "ctx", 10 * (i * 5 % 12 + 1))
+    for i in range(12):
+        a.qp(f"qp{i}", f"pd{i}", f"cq{11 - i}")
+    a.event_channel("ch")
+    for i in range(12):
+        a.cm_id(f"id{i}", "ch")
+        a.bind(f"id{i}", ADDRESS, 7000 + i * 5 % 12)
+    scene.capture_all_ways("made")
+    for i in (2, 3, 7):
+        a.destroy(f"qp{i}", f"mr{i}", f"id{i}")
+    scene.capture("fewer")
+    for i in (7, 2, 3):
+        a.qp(f"qp{i}", f"pd{i}", f"cq{i}")
+        a.mr(f"mr{i}", f"pd{i}", 77 * i)
+        a.cm_id(f"id{i}", "ch")
+        a.bind(f"id{i}", ADDRESS, 8000 - i)
+    a.init("qp5")
+    a.init("qp2")
+    scene.capture_all_ways("again")
+
+
+@workload("rxe", "siw")
+def churn(scene):
+    """One process makes and destroys without pause beside objects that stay, and a second
+    device is idle: every list is whole, in order and without an error."""
+    device = scene.device("dev0")
+    scene.device("dev1", subnet=2)
+    numbers = {"pd": 3000, "mr": 1000, "qp": 300} if scene.kind == "rxe" else \
+        {"pd": 1000, "mr": 300, "qp": 50}
+    stays = scene.actor("stays")
+    stays.context("ctx", device)
+    stays.cq("cq", "ctx")
+    stays.many("pd", "pd", numbers["pd"], "ctx")
+    stays.many("mr", "mr", numbers["mr"], "pd0", 100)
+    stays.many("qp", "qp", numbers["qp"], "pd0", "cq")
+    other = scene.actor("idle")
+    other.set("dev1")
+    ports = {stays: (ADDRESS, 200), other: ("10.7.2.1", 1)}
+    for a, (address, number) in ports.items():
+        a.event_channel("ch")
+        for i in range(number):
+            a.cm_id(f"id{i}", "ch")
+            a.bind(f"id{i}", address)
+    objects = (("pd", ("pd", "ctx"), ()), ("mr", ("mr", "pd", 100), ()),
+               ("qp", ("qp", "pd", "cq"), ()),
+               ("cm_id", ("cm_id", "ch"), ("bind", ADDRESS)))
+    for name, method, then in objects:
+        moves = scene.actor("moves")
+        moves.context("ctx", device)
+        moves.pd("pd", "ctx")
+        moves.cq("cq", "ctx")
+        moves.event_channel("ch")
+        kept = capture.held(name)
+        scene.note(f"held-{name}", number=len(kept))
+        moves.churn(method[0], method[1:], then)
+        scene.wait(moves.churned, "it churns")
+        begun = moves.churned()
+        scene.capture_run(name, capture.repeatedly(
+            f"resource show {name}", RUNS if name == "pd" else FEWER, kept, capture.NUMBERS[name][1]))
+        if name == "qp":
+            for command in ("statistic show", "statistic qp show", "resource show"):
+                scene.capture_run(command.replace(" ", "-"),
+                                  capture.repeatedly(command, FEWEST))
+        if moves.churned() < begun + FEWER:
+            raise Wrong(f"{name} hardly came and went")
+        moves.kill()
+
+
+@workload("rxe", "siw")
+def half_read(scene):
+    """A dump of PDs of which the beginning is read; then something happens, and then the
+    rest is read, or nobody reads it."""
+    scene.device()
+    a = scene.actor("reader")
+
+    def have(number):
+        a.context("ctx", "dev0")
+        a.many("pd", "pd", number, "ctx")
+
+    def look(what, change, undo=None, last=None):
+        def numbers():
+            """None of a device that is not there any more."""
+            if last:
+                return []
+            return capture.Dump("pd", "dev0").read().shown
+
+        before = capture.Dump("pd", "dev0").read().shown
+        dump = capture.Dump("pd", "dev0").read(1)
+        change()
+        after = numbers()
+        dump.read()
+        dump.close()
+        scene.capture_run(what, dump.said(what, before, after))
+        if undo:
+            undo()
+
+    def rename(name, new):
+        run("rdma", "dev", "set", name, "name", new)
+
+    have(300)
+    look("nothing", lambda: None)
+    look("some-came", lambda: a.many("pd", "new", 20, "ctx"))
+    look("first-went", lambda: a.destroy(*(f"pd{i}" for i in range(20))))
+    look("last-went", lambda: a.destroy(*(f"pd{i}" for i in range(280, 300))))
+    look("both", lambda: (a.destroy(*(f"pd{i}" for i in range(20, 30))),
+                          a.many("pd", "newer", 10, "ctx")))
+    look("renamed", lambda: (rename("dev0", "dev8"), rename("dev8", "dev0")))
+    second = []
+    look("second-reader", lambda: second.append(capture.Dump("pd", "dev0").read(2)))
+    everything = capture.Dump("pd", "dev0").read().shown
+    second[0].read()
+    second[0].close()
+    scene.capture_run("second", second[0].said("the second reader", everything, everything))
+    for _ in range(20):
+        capture.Dump("pd", "dev0").read(1).close()
+    look("nobody-reads", lambda: capture.Dump("pd", "dev0").read(1).close())
+    scene.capture("after")
+    open_ = capture.Dump("pd", "dev0").read(1)
+    if scene.can_take_away:
+        look("deleted", lambda: scene.delete_link("dev0"), last=True)
+        a.kill()
+        scene.device()
+        a = scene.actor("reader")
+        have(300)
+        look("deleted-and-back", lambda: (scene.delete_link("dev0"), scene.device()),
+             last=True)
+    a.kill()
+    # The socket of the first device is open until here.
+    open_.close()
+    scene.capture("end")
+
+
 @workload("rxe")
 def long_list(scene):
-    """An SRQ whose list of QPs does not fit into one message."""
+    """An SRQ whose list of QPs does not fit into one message of 4 KiB, first in the list
+    and behind others, but into one of 64 KiB."""
     a = scene.actor("long")
     a.context("ctx", scene.device())
     a.pd("pd", "ctx")
     a.cq("cq", "ctx")
+
+    def look(what):
+        for size in (4096, 1 << 16):
+            dump = capture.Dump("srq", "dev0", size).read()
+            dump.close()
+            srqs = capture.held("srq") if what == "small" else kept
+            scene.capture_run(f"{what}-{size >> 10}", dump.said(
+                f"{size >> 10} KiB, {what}", [one[-1] for one in srqs],
+                [one[-1] for one in srqs]))
+        done = run("timeout", "-s", "KILL", "1", "rdma", "resource", "show", "srq",
+                   check=False)
+        scene.note("srq", code=done.returncode, said=done.stderr.splitlines()[-1:])
+
+    kept = []
+    a.many("srq", "before", 3, "pd")
     a.srq("srq", "pd")
+    a.many("srq", "after", 3, "pd")
+    look("small")
+    kept = capture.held("srq")
     for i in range(400):
         a.qp(f"used{i}", "pd", "cq", "rc", "srq")
         a.qp(f"free{i}", "pd", "cq")
-    done = run("timeout", "-s", "KILL", "3", "rdma", "resource", "show", "srq",
-               check=False)
-    scene.note("srq", code=done.returncode, said=done.stderr.splitlines()[-1:])
+    look("in-the-middle")
+    a.destroy("before0", "before1", "before2")
+    kept = kept[3:]
+    look("first")
 
 
 @workload("rxe", "siw")
@@ -674,6 +923,7 @@ def requests(scene):
 @workload("rxe")
 def kernel_nvme(scene):
     """NVMe over fabrics, both ends of it in this kernel."""
+    scene.free_order = "two ends, in work queues of their own, make their objects at once"
     scene.device()
     run("modprobe", "-a", "null_blk", "nvmet-rdma", "nvme-rdma")
     scene.others.append(lambda: run(
