@@ -7,6 +7,7 @@ The tools are those of the build root and of the kernel's own source tree.
 import re
 import shutil
 import subprocess
+import sys
 
 import modules
 import unsafe_blocks
@@ -129,7 +130,14 @@ def shell(step, kernel):
                      "--shell=bash", *shell_scripts()))
 
 
-CHECKS = (spdx, rustfmt, clippy, unsafe, panics, patches, checkpatch, kernel_doc, python, shell)
+def parsers(step, _kernel):
+    """what reads the captures of the comparison passes its tests"""
+    step.run([sys.executable, "-B", "-m", "unittest", "discover", "-s", CHECKOUT / "scripts"],
+             "see the log")
+
+
+CHECKS = (spdx, rustfmt, clippy, unsafe, panics, patches, checkpatch, kernel_doc, python, shell,
+          parsers)
 
 
 def _inside(kernel, *command):

@@ -1,0 +1,157 @@
+# SPDX-License-Identifier: GPL-2.0
+"""What the comparison makes of captures, and what it takes for a difference.
+
+	python3 -B -m unittest discover -s scripts
+"""
+
+import unittest
+
+import captures
+import comparison
+
+LIST = "resource show pd"
+
+
+def pd(number, users=0, device="dev0", **more):
+    return {"ifindex": 1, "ifname": device, "pdn": number, "users": users} | more
+
+
+def listed(*objects):
+    return {"threads": {}, "-d": [[LIST, list(objects)]]}
+
+
+def churned(*shown, held=(), **more):
+    run = {"code": 0, "errors": [], "form": "JSON", "devices": ["dev0"],
+           "shown": [["dev0", 0, number] for number in shown]} | more
+    return {"churn": {"command": LIST, "held": [["dev0", 0, number] for number in held],
+                      "runs": [run]}}
+
+
+def dumped(*shown, held=(), went=(), came=(), end="done", interrupted=False):
+    return {"dump": {"what": "d", "shown": list(shown), "held": list(held),
+                     "went": list(went), "came": list(came), "end": end,
+                     "interrupted": interrupted}}
+
+
+def meant(**entry):
+    return comparison.Meant({"reason": "r"} | entry)
+
+
+def judge(theirs, ours, *entries, name="w-rxe/00-a"):
+    return comparison.Judgement(name, [theirs, ours], entries)
+
+
+class Lists(unittest.TestCase):
+    def test_numbers_of_another_boot_change_nothing(self):
+        self.assertEqual(captures.lines(listed(pd(1, 5), pd(2, 6))),
+                         captures.lines(listed(pd(11, 5), pd(17, 6))))
+
+    def test_exchanged_objects_that_differ_give_other_lines(self):
+        self.assertNotEqual(captures.lines(listed(pd(1, 5), pd(2, 6))),
+                            captures.lines(listed(pd(1, 6), pd(2, 5))))
+
+    def test_exchanged_objects_that_are_alike_do_not_ascend(self):
+        self.assertFalse(self._wrong(listed(pd(1), pd(2))))
+        self.assertTrue(self._wrong(listed(pd(2), pd(1))))
+        self.assertTrue(self._wrong(listed(pd(2), pd(2))))
+
+    def test_each_device_and_port_ascends_by_itself(self):
+        self.assertFalse(self._wrong(listed(pd(5), pd(1, device="dev1"))))
+        qps = [{"ifname": "dev0", "lqpn": 17, "type": "RC"},
+               {"ifname": "dev0", "port": 1, "lqpn": 16, "type": "RC"},
+               {"ifname": "dev0", "port": 1, "lqpn": 1, "type": "GSI"}]
+        self.assertFalse(self._wrong({"-d": [["resource show qp", qps]]}))
+        self.assertTrue(self._wrong({"-d": [["resource show qp", qps[::-1]]]}))
+
+    def test_numbers_of_an_srq_ascend(self):
+        for numbers, wrong in ((["1-3", 5], False), ([5, "1-3"], True)):
+            srq = {"ifname": "dev0", "srqn": 1, "lqpn": numbers}
+            self.assertEqual(self._wrong({"-d": [["resource show srq", [srq]]]}), wrong)
+
+    def test_alike_neighbours_are_one_line(self):
+        lines = captures.lines(listed(pd(1), pd(2), pd(3, 7), pd(4)))
+        self.assertEqual([line.split()[4] for line in lines], ["2x", "1x", "1x"])
+
+    def _wrong(self, capture):
+        return any(captures.WRONG in line for line in captures.lines(capture))
+
+
+class Moving(unittest.TestCase):
+    def test_who_comes_and_goes_changes_nothing(self):
+        self.assertEqual(captures.lines(churned(1, 2, 7, held=(1, 2))),
+                         captures.lines(churned(1, 2, 8, 9, held=(1, 2))))
+
+    def test_each_mistake_gives_another_line(self):
+        right = captures.lines(churned(1, 2, 3, held=(1, 2)))
+        for wrong in (churned(1, 3, held=(1, 2)), churned(1, 2, 2, held=(1, 2)),
+                      churned(2, 1, 3, held=(1, 2)), churned(1, 2, held=(1, 2), code=1),
+                      churned(1, 2, held=(1, 2), errors=["e"]),
+                      churned(1, 2, held=(1, 2), form="text"),
+                      churned(1, 2, held=(1, 2), devices=[])):
+            self.assertNotEqual(captures.lines(wrong), right)
+
+    def test_qps_of_ports_may_be_lost_by_the_c_tracker_only(self):
+        held = [["dev0", 0, 17], ["dev0", 1, 1]]
+        whole, part = ({"churn": {"command": "resource show qp", "held": held, "runs": [
+            {"code": 0, "errors": [], "form": "JSON", "devices": ["dev0"], "shown": shown}]}}
+            for shown in (held, held[:1]))
+        whole, part = captures.lines(whole), captures.lines(part)
+        self.assertFalse(judge(part, whole).odd)
+        self.assertTrue(judge(whole, part).odd)
+
+    def test_dump_says_who_was_shown(self):
+        self.assertEqual(
+            captures.lines(dumped(1, 2, 3, held=(1, 9), went=(2, 8), came=(3,))),
+            ["dump d: 1 of 2 held; 1 of 2 that went; 1 of 1 that came; end=done"])
+        self.assertIn("interrupted", captures.lines(dumped(interrupted=True))[0])
+        self.assertIn("end=EINVAL", captures.lines(dumped(end="EINVAL"))[0])
+
+    def test_spoilt_captures_have_other_lines(self):
+        for capture in (listed(pd(1, pid=7), pd(2, pid=7), pd(3)), churned(1, 2, 3, held=(1, 2, 3)),
+                        dumped(1, 2, 3, held=(1, 2, 3))):
+            what = dict(captures.spoilt(capture))
+            self.assertTrue(any("no " in mistake for mistake in what))
+            self.assertTrue(any("twice" in mistake for mistake in what))
+            self.assertTrue(any("exchanged" in mistake for mistake in what))
+            for mistake, spoilt in what.items():
+                self.assertNotEqual(captures.lines(spoilt), captures.lines(capture), mistake)
+
+
+class Differences(unittest.TestCase):
+    def test_other_order_is_a_difference(self):
+        self.assertTrue(judge(["a", "b"], ["b", "a"]).odd)
+        self.assertFalse(judge(["a", "b"], ["a", "b"]).odd)
+
+    def test_mistake_of_both_sides_is_reported(self):
+        line = f"x {captures.WRONG}y"
+        self.assertTrue(judge([line], [line]).odd)
+
+    def test_count_is_exact(self):
+        entry = meant(rust="a.", lines={"w-rxe": [0, 2]})
+        for ours, right in ((["a1"], False), (["a1", "a2"], True),
+                            (["a1", "a2", "a3"], False)):
+            judged = judge([], ours, entry)
+            self.assertFalse(judged.odd)
+            wrong = list(comparison._miscounted([entry], judged.tally, {"w-rxe"}))
+            self.assertEqual(not wrong, right)
+
+    def test_count_is_for_its_workloads(self):
+        entry = meant(rust="a.", lines={"w-rxe": [0, 1]})
+        self.assertTrue(judge([], ["a1"], entry, name="v-rxe/00-a").odd)
+        self.assertFalse(list(comparison._miscounted([entry], judge([], []).tally, {"v-rxe"})))
+
+    def test_one_for_each_line_is_exact(self):
+        entry = meant(rust="x.*", each="d.*")
+        self.assertFalse(judge(["d1"], ["d1", "x1"], entry).odd)
+        self.assertTrue(judge(["d1"], ["d1"], entry).odd)
+        self.assertTrue(judge(["d1"], ["d1", "x1", "x2"], entry).odd)
+
+    def test_words_differ_and_nothing_else(self):
+        entry = meant(words=["pid"], c="", rust="pid=1", lines={"w-rxe": [1, 1]})
+        for theirs, ours, right in (("a b", "a pid=1 b", True), ("a b", "a pid=2 b", False),
+                                    ("a b", "a pid=1 c", False), ("a b", "a pid=1", False)):
+            self.assertEqual(not judge([theirs], [ours], entry).odd, right, ours)
+
+
+if __name__ == "__main__":
+    unittest.main()
