@@ -360,6 +360,65 @@ export! {
     }
 }
 
+// Entries whose memory may go, for their keepers.
+export! {
+    /// Makes an object unreachable, before somebody else frees it.
+    fn rdma_restrack_begin_free(
+        res: *mut bindings::rdma_restrack_entry,
+        stand_in: *mut bindings::rdma_restrack_stand_in,
+    ) {
+        // SAFETY: C promises that the entry is alive and stays.
+        let entry = unsafe { entry(res, FUNCTION) };
+        if !stand_in.is_null() {
+            // SAFETY: Not NULL, so C promises that it is the caller's own variable.
+            unsafe { stand_in.write_bytes(0, 1) };
+        }
+        // SAFETY: C promises that nobody else uses the variable; zeroed, it is a valid entry.
+        let stand_in = unsafe { self::stand_in(stand_in, FUNCTION) };
+        if let (Some(entry), Some(stand_in)) = (entry, stand_in) {
+            // SAFETY: Zeroed above; C promises that the variable stays until one of the others.
+            unsafe { lifecycle::begin_free(entry, stand_in) };
+        }
+    }
+
+    /// Makes an object reachable again that was not freed.
+    fn rdma_restrack_abort_free(
+        res: *mut bindings::rdma_restrack_entry,
+        stand_in: *mut bindings::rdma_restrack_stand_in,
+    ) {
+        // SAFETY: C promises that the entry is alive and stays.
+        let entry = unsafe { entry(res, FUNCTION) };
+        // SAFETY: C promises that `rdma_restrack_begin_free()` made it.
+        let stand_in = unsafe { self::stand_in(stand_in, FUNCTION) };
+        if let (Some(entry), Some(stand_in)) = (entry, stand_in) {
+            // SAFETY: C promises that `rdma_restrack_begin_free()` was called for both.
+            unsafe { lifecycle::abort_free(entry, stand_in) };
+        }
+    }
+
+    /// Tracks an object no more that was freed.
+    fn rdma_restrack_commit_free(stand_in: *mut bindings::rdma_restrack_stand_in) {
+        // SAFETY: C promises that `rdma_restrack_begin_free()` made it.
+        if let Some(stand_in) = unsafe { self::stand_in(stand_in, FUNCTION) } {
+            lifecycle::commit_free(stand_in);
+        }
+    }
+}
+
+/// The entry in what C has for a stand-in, unless that is NULL.
+///
+/// # Safety
+///
+/// `stand_in` is NULL or points to one that is zeroed or in use, and stays during `'a`.
+#[inline]
+unsafe fn stand_in<'a>(
+    stand_in: *mut bindings::rdma_restrack_stand_in,
+    function: &'static CStr,
+) -> Option<&'a Entry> {
+    // SAFETY: By the requirement of this function; it is all that is in a stand-in.
+    unsafe { entry(stand_in.cast(), function) }
+}
+
 // Entries, for all.
 export! {
     /// Says whether an object belongs to the kernel.

@@ -392,6 +392,20 @@ impl Entry {
         self.state.store(State::New);
         self.owner.release();
     }
+
+    /// Becomes what another entry is, but for its place and its references; that one becomes an
+    /// entry that was never added. Neither has a reader.
+    pub(crate) fn take_over(&self, other: &Entry) {
+        self.kind.set(other.kind.get());
+        self.no_track.set(other.no_track.get());
+        self.user.set(other.user.get());
+        self.since.set(other.since.get());
+        self.id.set(other.id.get());
+        self.owner.take_over(&other.owner);
+        self.state.store(other.state.load());
+        other.state.store(State::New);
+        self.valid.set(other.valid.replace(false));
+    }
 }
 
 /// Its readers.

@@ -30,3 +30,6 @@ EXPORT_SYMBOL(rdma_restrack_generation);
 EXPORT_SYMBOL(rdma_restrack_keys);
 EXPORT_SYMBOL(rdma_restrack_get_bykey);
 EXPORT_SYMBOL(rdma_restrack_restores);
+EXPORT_SYMBOL(rdma_restrack_begin_free);
+EXPORT_SYMBOL(rdma_restrack_abort_free);
+EXPORT_SYMBOL(rdma_restrack_commit_free);

@@ -220,6 +220,48 @@ pub(crate) fn abort_del(entry: &Entry) {
     }
 }
 
+/// Makes an object unreachable that somebody else frees; the body of `rdma_restrack_begin_free()`.
+/// What is known of it is in the stand-in then. Sleeps until the last reader has left.
+///
+/// # Safety
+///
+/// `stand_in` is zeroed, and stays where it is until [`abort_free`] or [`commit_free`].
+pub(crate) unsafe fn begin_free(entry: &Entry, stand_in: &Entry) {
+    begin_del(entry);
+    // SAFETY: Zeroed, so not linked; the rest by the requirement of this function.
+    unsafe { replace(entry, stand_in) };
+}
+
+/// Makes an object reachable again that was not freed; the body of `rdma_restrack_abort_free()`.
+///
+/// # Safety
+///
+/// [`begin_free`] was called for both, and `entry` stays where it is until it is deleted or its root
+/// is cleaned.
+pub(crate) unsafe fn abort_free(entry: &Entry, stand_in: &Entry) {
+    // SAFETY: `begin_free` unlinked the entry; the rest by the requirement of this function.
+    unsafe { replace(stand_in, entry) };
+    abort_del(entry);
+}
+
+/// Tracks an object no more that was freed; the body of `rdma_restrack_commit_free()`.
+pub(crate) fn commit_free(stand_in: &Entry) {
+    del(stand_in);
+}
+
+/// Puts an entry in the place of another one, which is in a table only if it is dying.
+///
+/// # Safety
+///
+/// As for [`Root::replace`].
+unsafe fn replace(old: &Entry, new: &Entry) {
+    match (Root::of(old), old.kind()) {
+        // SAFETY: By the requirement of this function.
+        (Some(root), Some(kind)) => unsafe { root.replace(kind, old, new) },
+        _ => new.take_over(old),
+    }
+}
+
 /// Waits until no reader can see what the object was before; the body of `rdma_restrack_sync()`.
 pub(crate) fn sync(entry: &Entry) {
     if entry.state() != State::Tracked {

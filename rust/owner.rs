@@ -115,6 +115,13 @@ impl Owner {
         Self::put(self.task.replace(ptr::null_mut()));
     }
 
+    /// Becomes the owner that another one is; that one is nobody then.
+    pub(crate) fn take_over(&self, other: &Owner) {
+        self.kern_name.set(other.kern_name.replace(ptr::null()));
+        // INVARIANT: The reference of `other` is this owner's now.
+        Self::put(self.task.replace(other.task.replace(ptr::null_mut())));
+    }
+
     /// Drops the reference of what was the `task` of an owner.
     #[inline]
     fn put(task: *mut bindings::task_struct) {

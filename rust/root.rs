@@ -205,6 +205,36 @@ impl Root {
         table.linked(false, &lock);
     }
 
+    /// Puts another entry in the place of one that is dying; the other takes it
+    /// [over](Entry::take_over).
+    ///
+    /// # Safety
+    ///
+    /// `new` is not linked, and stays where it is until [`Self::remove`], [`Self::replace`] or
+    /// [`Self::clean`].
+    pub(crate) unsafe fn replace(&self, kind: Kind, old: &Entry, new: &Entry) {
+        let lock = self.rwsem.write();
+        new.take_over(old);
+        // `clean` may have been faster.
+        if old.root().is_null() {
+            return;
+        }
+        let key = old.key();
+        let mut gap = Self::gap(self.table(kind), key.product(), &lock);
+        while let Some(next) = gap.next().filter(|next| next.key() < key) {
+            gap = Gap::behind(next);
+        }
+        // INVARIANT: The entry is linked in this root below.
+        new.place(self.as_raw(), old.id(), key, old.has_details());
+        // SAFETY: By the requirement of this function, and the gap was found under this lock.
+        // INVARIANT: Entries before it have lesser keys, those behind it no lesser ones; the one
+        // with the same key goes at once.
+        unsafe { gap.fill(new, &lock) };
+        Chain::remove(old, &lock);
+        // INVARIANT: The entry is linked no more.
+        old.unplace();
+    }
+
     /// Takes the lock, and makes room for another entry if there are many.
     #[inline]
     fn room(&self, table: &Table) -> WriteGuard<'_> {

@@ -11,7 +11,7 @@ from progress import say
 # The logic: how much it may have at most. Unsafe code belongs to the edges (the
 # C interface, the primitives), not here. Who needs more gives the reason in the
 # change that raises a number; who needs less lowers it.
-AT_MOST = {"root.rs": 9, "entry.rs": 11, "owner.rs": 7}
+AT_MOST = {"root.rs": 10, "entry.rs": 11, "owner.rs": 7}
 
 # Where an unsafe block or implementation begins, in a line without its comment.
 _BEGIN = re.compile(r"\bunsafe\s*(\{|impl\b)")

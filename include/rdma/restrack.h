@@ -630,4 +630,49 @@ rdma_restrack_get_bykey(struct rdma_restrack_root *res,
 u32 rdma_restrack_restores(struct rdma_restrack_root *res,
 			   enum rdma_restrack_type type);
 
+/**
+ * struct rdma_restrack_stand_in - what takes the place of an entry whose memory
+ * may go
+ */
+struct rdma_restrack_stand_in {
+	/* private: in the table instead of the object's entry */
+	struct rdma_restrack_entry entry;
+};
+
+/**
+ * rdma_restrack_begin_free() - make an object unreachable, reversibly, before
+ * somebody else frees it
+ * @res: resource entry
+ * @stand_in: need not be initialized, and has to stay where it is until
+ *	rdma_restrack_commit_free() or rdma_restrack_abort_free(), one of which
+ *	has to follow
+ *
+ * For objects whose driver frees the memory that the entry is in, as it does
+ * with MRs: nobody can call rdma_restrack_commit_del() after that. This is
+ * rdma_restrack_begin_del(), but the place, the number and the owner of @res go
+ * to @stand_in, and @res is in no table any more. May sleep.
+ */
+void rdma_restrack_begin_free(struct rdma_restrack_entry *res,
+			      struct rdma_restrack_stand_in *stand_in);
+
+/**
+ * rdma_restrack_abort_free() - bring an object back after
+ * rdma_restrack_begin_free(), because it was not freed
+ * @res: resource entry, as rdma_restrack_begin_free() left it
+ * @stand_in: what has stood in for it
+ *
+ * The object is as it was before, with its place, its number, its owner and its
+ * age. May sleep.
+ */
+void rdma_restrack_abort_free(struct rdma_restrack_entry *res,
+			      struct rdma_restrack_stand_in *stand_in);
+
+/**
+ * rdma_restrack_commit_free() - finish what rdma_restrack_begin_free() began
+ * @stand_in: what has stood in for the entry, which is not needed and may be gone
+ *
+ * Takes the stand-in out and releases the owner. May sleep.
+ */
+void rdma_restrack_commit_free(struct rdma_restrack_stand_in *stand_in);
+
 #endif /* _RDMA_RESTRACK_H_ */

@@ -55,6 +55,22 @@ static void null_parent(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 1);
 }
 
+static void null_while_freeing(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	struct rdma_restrack_stand_in stand_in = { };
+
+	EXPECT_WARNING(test, rdma_restrack_begin_free(NULL, &stand_in));
+	KUNIT_EXPECT_NULL(test, stand_in.entry.root);
+	EXPECT_WARNING(test, rdma_restrack_begin_free(res, NULL));
+	EXPECT_WARNING(test, rdma_restrack_abort_free(NULL, &stand_in));
+	EXPECT_WARNING(test, rdma_restrack_abort_free(res, NULL));
+	EXPECT_WARNING(test, rdma_restrack_commit_free(NULL));
+	KUNIT_EXPECT_TRUE(test, res->valid);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
+}
+
 static void null_root(struct kunit *test)
 {
 	u64 cursor = 0;
@@ -415,6 +431,7 @@ static void new_entry_put_twice(struct kunit *test)
 static struct kunit_case bad_use_cases[] = {
 	KUNIT_CASE(null_entry),
 	KUNIT_CASE(null_parent),
+	KUNIT_CASE(null_while_freeing),
 	KUNIT_CASE(null_root),
 	KUNIT_CASE(null_device),
 	KUNIT_CASE(null_cursor),
