@@ -6,13 +6,17 @@
 // has to wait.
 //
 // Automatic mode compares the owner of a counter with the owner of a QP, so it
-// must not come across a counter of the kernel, which has no owning task. The
-// reference to the tracker's entry keeps the counter's memory until its own
-// reference is taken; a counter that is on its way out does not end the search.
+// must not come across a counter of the kernel, which has no owning task.
+// Owners are processes: a thread that calls exec changes its number, and a
+// process that has ended leaves its own to another one. The reference to the
+// tracker's entry keeps the counter's memory until its own reference is taken;
+// a counter that is on its way out does not end the search.
 //
 // File: drivers/infiniband/core/counters.c
 // Options: --smpl-spacing
 // Rule auto_mode: 1 place, +14 -17
+// Rule signal_h: 1 place, +1 -0
+// Rule owners: 1 place, +1 -2
 // Rule hwstat_sum: 1 place, +5 -20
 
 @auto_mode@
@@ -79,4 +83,20 @@ statement walk;
 +	}
 +
  	return sum;
+ }
+
+@signal_h@
+@@
+ #include <rdma/rdma_counter.h>
++#include <linux/sched/signal.h>
+
+@owners@
+identifier qp, counter;
+@@
+ auto_mode_match(struct ib_qp *qp, struct rdma_counter *counter, ...)
+ {
+ 	<+...
+-	(task_pid_nr(counter->res.task) == task_pid_nr(qp->res.task))
++	same_thread_group(counter->res.task, qp->res.task)
+ 	...+>
  }
