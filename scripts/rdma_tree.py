@@ -34,6 +34,7 @@ import time
 
 CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
 COCCI = CHECKOUT / "scripts" / "cocci"
+MACROS = COCCI / "macros.h"
 IB_CORE = CHECKOUT / "scripts" / "ib_core"
 
 CORE = "drivers/infiniband/core"
@@ -160,7 +161,8 @@ class SemanticPatch:
             patch = tmp / "rule.cocci"
             source.write_text(text)
             patch.write_text(rule.text)
-            command = ["spatch", "--very-quiet", "--no-includes", *self.options,
+            command = ["spatch", "--very-quiet", "--no-includes",
+                       "--macro-file", MACROS, *self.options,
                        "--in-place", "--sp-file", patch, source]
             try:
                 run = subprocess.run(command, capture_output=True, text=True,
@@ -308,7 +310,7 @@ class Tree:
     def _recipe(self, name):
         """Changes whenever what is done to this file does."""
         if name in self.patches:
-            recipe = "".join(patch.text for patch in self.patches[name])
+            recipe = MACROS.read_text() + "".join(patch.text for patch in self.patches[name])
         else:
             recipe = pathlib.Path(__file__).read_text()
         return hashlib.sha256(recipe.encode()).hexdigest()
