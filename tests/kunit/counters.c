@@ -50,6 +50,34 @@ static void history_05_a_counter_for_each_process(struct kunit *test)
 	MOCK_EXPECT_HELD(test, b, 0);
 }
 
+/*
+ * Regression 32: a pid is given out again when the process has ended, and the
+ * one who has it then is another process.
+ */
+static void history_32_process_with_an_old_pid_is_another(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
+	struct counted_qp *a1 = new_qp(test, dev, a, IB_QPT_RC, false);
+	struct counted_qp *a2 = new_qp(test, dev, a, IB_QPT_RC, false);
+	struct counted_qp *b1 = new_qp(test, dev, b, IB_QPT_RC, false);
+
+	KUNIT_ASSERT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), 0);
+	mock_end(test, a);
+	mock_end(test, b);
+	/* chance would bring it about; nobody looks at these tasks any more */
+	b->task->pid = a->task->pid;
+	b->task->tgid = a->task->tgid;
+	/* others have the files now */
+	init_qp(test, a1, NULL);
+	init_qp(test, b1, NULL);
+	init_qp(test, a2, NULL);
+	KUNIT_EXPECT_NOT_NULL(test, a1->qp->counter);
+	KUNIT_EXPECT_PTR_EQ(test, a1->qp->counter, a2->qp->counter);
+	KUNIT_EXPECT_NOT_NULL(test, b1->qp->counter);
+	KUNIT_EXPECT_PTR_NE(test, a1->qp->counter, b1->qp->counter);
+}
+
 /* Those that are given out for types are shared by QPs of the type, and no others. */
 static void history_05_a_counter_for_each_type(struct kunit *test)
 {
@@ -497,6 +525,7 @@ static void history_14_no_counter_for_the_kernel(struct kunit *test)
 
 static struct kunit_case counters_cases[] = {
 	KUNIT_CASE(history_05_a_counter_for_each_process),
+	KUNIT_CASE(history_32_process_with_an_old_pid_is_another),
 	KUNIT_CASE(history_05_a_counter_for_each_type),
 	KUNIT_CASE(history_05_kernel_and_process_do_not_share),
 	KUNIT_CASE(counters_of_a_port_are_added_up),

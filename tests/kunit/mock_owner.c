@@ -3,6 +3,7 @@
  * Mock owners of objects, see mock_owner.h.
  */
 
+#include <linux/pid.h>
 #include <linux/refcount.h>
 #include <linux/sched/task.h>
 #include "mock_owner.h"
@@ -55,8 +56,16 @@ static void mock_owner_exit(void *data)
 {
 	struct mock_owner *owner = data;
 
-	kthread_destroy_worker(owner->worker);
+	if (owner->worker)
+		kthread_destroy_worker(owner->worker);
 	put_task_struct(owner->task);
+}
+
+void mock_end(struct kunit *test, struct mock_owner *owner)
+{
+	kthread_destroy_worker(owner->worker);
+	owner->worker = NULL;
+	KUNIT_EXPECT_TRUE(test, mock_await(!pid_alive(owner->task)));
 }
 
 static void mock_nothing(void *data)

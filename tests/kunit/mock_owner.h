@@ -28,6 +28,9 @@ struct mock_call {
 
 struct mock_owner *mock_owner(struct kunit *test);
 
+/* Ends the process before the test ends; what it owns keeps its task. */
+void mock_end(struct kunit *test, struct mock_owner *owner);
+
 /* Run a function in the owner's thread and wait for it, but not for ever. */
 void mock_run(struct kunit *test, struct mock_owner *owner,
 	      void (*fn)(void *data), void *data);
