@@ -15,11 +15,15 @@
 #include <linux/uaccess.h>
 #include <net/net_namespace.h>
 #include <rdma/rdma_user_ioctl.h>
+#include "faults.h"
 #include "netlink.h"
 #include "uverbs.h"
 
 /* Nothing here is linked with it, and still it has to be there. */
 MODULE_SOFTDEP("pre: ib_uverbs");
+
+/* In the first page, which no program has. */
+#define NOWHERE	8
 
 struct opening {
 	struct uverbs *u;
@@ -184,6 +188,8 @@ static void fill(struct request *request)
 			memcpy((void *)page + end, given->data, given->len);
 		attr->data = request->u->memory + end;
 		end += ALIGN(given->len, sizeof(u64));
+		if (given->how == UVERBS_GETS && request->u->deaf)
+			attr->data = NOWHERE;
 	}
 }
 
@@ -216,7 +222,10 @@ static void do_request(void *data)
 	if (copy_to_user(memory, request->page, PAGE_SIZE))
 		return;
 	usual = become(u);
+	fail_nth(u->fail_nth);
 	request->ret = u->file->f_op->unlocked_ioctl(u->file, RDMA_VERBS_IOCTL, u->memory);
+	u->failed = failed();
+	u->fail_nth = 0;
 	unbecome(usual);
 	if (copy_from_user(request->page, memory, PAGE_SIZE))
 		request->ret = -EFAULT;

@@ -22,6 +22,11 @@ struct uverbs {
 	/* in user space */
 	unsigned long memory;
 	struct file *file;
+	/* the answers go to where nobody can write */
+	bool deaf;
+	/* which allocation of the next request fails, see faults.h; was there such a one? */
+	unsigned int fail_nth;
+	bool failed;
 };
 
 /* The process lives in the network namespace of the device. */

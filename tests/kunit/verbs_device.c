@@ -108,6 +108,36 @@ static struct ib_mr *verbs_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 
 	return mr ?: ERR_PTR(-ENOMEM);
 }
 
+static struct ib_mr *reg_mr(struct ib_pd *pd, enum ib_mr_type type)
+{
+	struct ib_mr *mr = verbs_alloc_mr(pd, type, 0);
+
+	if (!IS_ERR(mr))
+		to_verbs_device(pd->device)->mr = mr;
+	return mr;
+}
+
+static struct ib_mr *verbs_reg_user_mr(struct ib_pd *pd, u64 start, u64 length, u64 virt_addr,
+				       int access, struct ib_dmah *dmah, struct ib_udata *udata)
+{
+	return reg_mr(pd, IB_MR_TYPE_USER);
+}
+
+static struct ib_mr *verbs_reg_user_mr_dmabuf(struct ib_pd *pd, u64 offset, u64 length,
+					      u64 virt_addr, int fd, int access,
+					      struct ib_dmah *dmah,
+					      struct uverbs_attr_bundle *attrs)
+{
+	return reg_mr(pd, IB_MR_TYPE_USER);
+}
+
+static struct ib_mr *verbs_rereg_user_mr(struct ib_mr *mr, int flags, u64 start, u64 length,
+					 u64 virt_addr, int access, struct ib_pd *pd,
+					 struct ib_udata *udata)
+{
+	return to_verbs_device(mr->device)->another_mr ? reg_mr(pd, IB_MR_TYPE_USER) : NULL;
+}
+
 /* Memory of the device; it is not tracked. */
 static struct ib_dm *verbs_alloc_dm(struct ib_device *ib, struct ib_ucontext *ucontext,
 				    struct ib_dm_alloc_attr *attr,
@@ -128,11 +158,7 @@ static struct ib_mr *verbs_reg_dm_mr(struct ib_pd *pd, struct ib_dm *dm,
 				     struct ib_dm_mr_attr *attr,
 				     struct uverbs_attr_bundle *attrs)
 {
-	struct ib_mr *mr = verbs_alloc_mr(pd, IB_MR_TYPE_DM, 0);
-
-	if (!IS_ERR(mr))
-		to_verbs_device(pd->device)->mr = mr;
-	return mr;
+	return reg_mr(pd, IB_MR_TYPE_DM);
 }
 
 static int verbs_dereg_mr(struct ib_mr *mr, struct ib_udata *udata)
@@ -143,6 +169,34 @@ static int verbs_dereg_mr(struct ib_mr *mr, struct ib_udata *udata)
 		kfree(mr);
 	return ret;
 }
+
+static int verbs_alloc_dmah(struct ib_dmah *dmah, struct uverbs_attr_bundle *attrs)
+{
+	return create(dmah->device, RDMA_RESTRACK_DMAH);
+}
+
+static int verbs_dealloc_dmah(struct ib_dmah *dmah, struct uverbs_attr_bundle *attrs)
+{
+	return destroy(dmah->device, RDMA_RESTRACK_DMAH);
+}
+
+#ifdef RESTRACK_COMP_CNTR
+static int verbs_create_comp_cntr(struct ib_comp_cntr *cc, struct uverbs_attr_bundle *attrs)
+{
+	return create(cc->device, RDMA_RESTRACK_COMP_CNTR);
+}
+
+static int verbs_destroy_comp_cntr(struct ib_comp_cntr *cc)
+{
+	return destroy(cc->device, RDMA_RESTRACK_COMP_CNTR);
+}
+
+static int verbs_qp_attach_comp_cntr(struct ib_qp *qp, struct ib_comp_cntr *cc,
+				     struct ib_qp_attach_comp_cntr_attr *attr)
+{
+	return 0;
+}
+#endif
 
 static const struct ib_device_ops verbs_ops = {
 	.alloc_ucontext = verbs_alloc_ucontext,
@@ -159,7 +213,18 @@ static const struct ib_device_ops verbs_ops = {
 	.alloc_xrcd = verbs_alloc_xrcd,
 	.dealloc_xrcd = verbs_dealloc_xrcd,
 	.alloc_mr = verbs_alloc_mr,
+	.reg_user_mr = verbs_reg_user_mr,
+	.reg_user_mr_dmabuf = verbs_reg_user_mr_dmabuf,
+	.rereg_user_mr = verbs_rereg_user_mr,
 	.dereg_mr = verbs_dereg_mr,
+	.alloc_dmah = verbs_alloc_dmah,
+	.dealloc_dmah = verbs_dealloc_dmah,
+#ifdef RESTRACK_COMP_CNTR
+	.create_comp_cntr = verbs_create_comp_cntr,
+	.destroy_comp_cntr = verbs_destroy_comp_cntr,
+	.qp_attach_comp_cntr = verbs_qp_attach_comp_cntr,
+	.size_ib_comp_cntr = sizeof(struct ib_comp_cntr),
+#endif
 	.alloc_dm = verbs_alloc_dm,
 	.dealloc_dm = verbs_dealloc_dm,
 	.reg_dm_mr = verbs_reg_dm_mr,
@@ -170,6 +235,7 @@ static const struct ib_device_ops verbs_ops = {
 	.size_ib_qp = sizeof(struct ib_qp),
 	.size_ib_srq = sizeof(struct ib_srq),
 	.size_ib_xrcd = sizeof(struct ib_xrcd),
+	.size_ib_dmah = sizeof(struct ib_dmah),
 };
 
 static void verbs_device_dealloc(void *data)

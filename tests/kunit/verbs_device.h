@@ -25,6 +25,8 @@ struct verbs_device {
 	int query_error;
 	/* the last memory region that a process registered */
 	struct ib_mr *mr;
+	/* does a process that registers one again get another one? */
+	bool another_mr;
 	/* tracked objects at the time of the last verb, of the type it works on */
 	int seen;
 	/* what binding a QP to a counter, and the reverse, return; how often it was tried */
