@@ -107,6 +107,26 @@ history_10_listener_on_all_devices()
 	done
 }
 
+# Regression 38: where one of the devices refuses, the others keep nothing of the listener.
+history_38_refused_listener_leaves_nothing()
+{
+	start listener "$HERE/listener.py" $SIW_ADDRESS 200
+	await 60 prints listener refused || fail "$(cat "$TMPDIR/listener")"
+	expect "cm_id of the listener" 0 "$(rdma resource show cm_id | grep -c " pid $pid ")"
+	for device in rxe0 siw0; do
+		expect "cm_id in the summary of $device" 0 "$(summary $device cm_id)"
+	done
+	kill -USR1 $pid
+	await 20 prints listener listening || fail "$(cat "$TMPDIR/listener")"
+	for device in rxe0 siw0; do
+		expect "listeners on $device" 1 "$(count $device cm_id " pid $pid comm listener.py")"
+	done
+	stop KILL $pid
+	for device in rxe0 siw0; do
+		await 20 idle $device || fail "left behind: $(all $device)"
+	done
+}
+
 run devices_are_there \
 	"pingpong rc" \
 	"pingpong srq" \
@@ -114,4 +134,5 @@ run devices_are_there \
 	"rping_both_ends siw0" \
 	"ends_by_itself rxe0" \
 	"ends_by_itself siw0" \
-	history_10_listener_on_all_devices
+	history_10_listener_on_all_devices \
+	history_38_refused_listener_leaves_nothing

@@ -4,7 +4,7 @@
 #
 # Who is seen from where: in a PID namespace the owners are the processes that have
 # a pid in it, under that pid. Objects of others are listed without an owner, as
-# the kernel always did it.
+# the kernel always did it, and counted.
 
 . ./lib.sh
 
@@ -54,19 +54,23 @@ history_04_inside_sees_its_own()
 	done
 }
 
-# The summary says what the lists say.
-summary_inside()
+# says_what_lists_say [COMMAND...]: the summary, both as seen by what the command runs
+says_what_lists_say()
 {
-	# shellcheck disable=SC2046 # words are what is wanted
-	set -- $(inside "$init" rdma resource show rxe0)
-	while [ $# -gt 1 ]; do
-		case $1 in
-		ctx | cq) expect "$1 in the summary" 1 "$2" ;;
-		pd | qp) expect "$1 in the summary" 2 "$2" ;;
-		mr) expect "$1 in the summary" 3 "$2" ;;
-		esac
-		shift
+	line=$("$@" rdma resource show rxe0)
+	for type in ctx pd cq mr srq qp cm_id; do
+		expect "$type in the summary" \
+			"$("$@" rdma resource show $type | grep -cE "^(link rxe0/|dev rxe0 )")" \
+			"$(echo "$line" | sed -n "s/.* $type \\([0-9]*\\).*/\\1/p")"
 	done
+}
+
+# Nothing is hidden but who owns what, so there are no fewer objects.
+summary_says_what_lists_say()
+{
+	says_what_lists_say
+	says_what_lists_say inside "$init"
+	expect "objects inside" "$(all rxe0)" "$(inside "$init" rdma resource show rxe0)"
 }
 
 asked_for_by_number()
@@ -79,15 +83,46 @@ asked_for_by_number()
 		"$(inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" | grep -c " pid $inner_pid ")"
 }
 
-# Nor does it count any.
+# Where nobody has a pid, nothing has an owner.
 empty_namespace_knows_nobody()
 {
 	for type in ctx pd cq mr qp; do
 		expect "$type with a pid" 0 \
 			"$(unshare --pid --fork --mount-proc rdma resource show $type | grep -c ' pid ')"
 	done
-	expect "summary" 0 "$(unshare --pid --fork --mount-proc rdma resource show rxe0 |
-		grep -Ec ' (pd|cq|qp|mr|ctx) [1-9]')"
+	says_what_lists_say unshare --pid --fork --mount-proc
+}
+
+# Regression 36: objects whose creator has ended are listed, so they count.
+history_36_summary_counts_what_the_dead_have_left()
+{
+	start left unshare --pid --fork --kill-child --mount-proc \
+		sh -c "'$HERE/owner.py' rxe0 fork; sleep 100000"
+	await 60 prints left ready || fail "$(cat "$TMPDIR/left")"
+	await 60 prints left heir || fail "$(cat "$TMPDIR/left")"
+	keeper=$(pgrep -P $pid)
+	maker=$(pgrep -P "$keeper")
+	before=$(all rxe0)
+	says_what_lists_say
+	says_what_lists_say inside "$keeper"
+	kill -KILL "$maker"
+	await 10 gone_from_lists "$maker" || fail "still there: $maker"
+	says_what_lists_say
+	says_what_lists_say inside "$keeper"
+	expect "objects afterwards" "$before" "$(all rxe0)"
+	expect "objects afterwards, inside" "$before" "$(inside "$keeper" rdma resource show rxe0)"
+	stop KILL "$keeper"
+	await 10 idle_again || fail "left behind: $(all rxe0)"
+}
+
+idle_again()
+{
+	[ "$(summary rxe0 ctx)" = 2 ]
+}
+
+gone_from_lists()
+{
+	[ "$(owned rxe0 ctx "$1")" = 0 ]
 }
 
 namespace_ends()
@@ -105,7 +140,8 @@ gone()
 run namespaces_are_there \
 	outside_sees_all \
 	history_04_inside_sees_its_own \
-	summary_inside \
+	summary_says_what_lists_say \
 	asked_for_by_number \
 	empty_namespace_knows_nobody \
+	history_36_summary_counts_what_the_dead_have_left \
 	namespace_ends

@@ -102,6 +102,75 @@ threads_are_one_process()
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 }
 
+# expect_shown DEVICE PID COMM: one object of each type, and the tool finds it by its pid
+expect_shown()
+{
+	expect_owned "$1" "$2" ctx 1 pd 1 cq 1 mr 1 qp 1
+	for type in ctx pd cq mr qp; do
+		expect "$type by name" 1 "$(count "$1" $type " pid $2 comm $3")"
+	done
+	for type in ctx pd cq mr; do
+		expect "$type asked for by pid" 1 \
+			"$(rdma resource show $type dev "$1" pid "$2" | grep -c " comm $3")"
+	done
+}
+
+is_called()
+{
+	[ "$(cat "/proc/$1/comm")" = "$2" ]
+}
+
+# Regression 32: the process is the same afterwards, whoever of its threads made the
+# objects and whoever called exec.
+history_32_owner_outlives_exec()
+{
+	start owner "$HERE/owner.py" rxe0 exec "$1" "$2"
+	await 60 is_called $pid sleep || fail "$(cat "$TMPDIR/owner")"
+	expect_shown rxe0 $pid sleep
+	stop KILL $pid
+	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
+}
+
+# The first thread may end before the others do.
+history_32_owner_outlives_its_leader()
+{
+	start owner "$HERE/owner.py" rxe0 exit "$1"
+	await 60 prints owner ready || fail "$(cat "$TMPDIR/owner")"
+	await 10 grep -q "^State:.Z" "/proc/$pid/status" || fail "the leader has not ended"
+	expect_shown rxe0 $pid owner.py
+	stop KILL $pid
+	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
+}
+
+# Who made an object owns it, also when somebody else can use it, and nobody does
+# when the maker has ended.
+history_32_heir_owns_what_it_makes()
+{
+	start owner "$HERE/owner.py" rxe0 "$1"
+	maker=$pid
+	await 60 prints owner ready || fail "$(cat "$TMPDIR/owner")"
+	await 60 prints owner heir || fail "$(cat "$TMPDIR/owner")"
+	heir=$(sed -n 's/^heir //p' "$TMPDIR/owner")
+	started="$started $heir"
+	expect_shown rxe0 "$maker" owner.py
+	expect_owned rxe0 "$heir" ctx 0 pd 0 cq 0 mr 0 qp 0
+	kill -USR1 "$heir"
+	await 20 prints owner made || fail "$(cat "$TMPDIR/owner")"
+	expect_owned rxe0 "$maker" ctx 1 pd 1 cq 1 mr 1 qp 1
+	expect_owned rxe0 "$heir" ctx 0 pd 1 cq 1 mr 0 qp 0
+
+	stop KILL "$maker"
+	expect_owned rxe0 "$maker" ctx 0 pd 0 cq 0 mr 0 qp 0
+	for type in ctx pd cq mr qp; do
+		expect "$type without an owner" 1 "$(list rxe0 $type | grep -Evc " (pid|comm) ")"
+		expect "$type in the summary" "$(count rxe0 $type)" "$(summary rxe0 $type)"
+	done
+	expect "pd of the heir by name" 1 "$(count rxe0 pd " pid $heir comm owner.py")"
+	expect_owned rxe0 "$heir" pd 1 cq 1
+	kill -KILL "$heir"
+	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
+}
+
 # Regression 20: each MR left a reference behind, and something of its process
 # with it. What can be seen from here is that the objects do not add up.
 history_20_registered_in_a_loop()
@@ -120,4 +189,12 @@ run devices_are_there \
 	process_exits_without_a_word \
 	several_processes_at_once \
 	threads_are_one_process \
+	"history_32_owner_outlives_exec leader leader" \
+	"history_32_owner_outlives_exec leader thread" \
+	"history_32_owner_outlives_exec thread leader" \
+	"history_32_owner_outlives_exec thread thread" \
+	"history_32_owner_outlives_its_leader leader" \
+	"history_32_owner_outlives_its_leader thread" \
+	"history_32_heir_owns_what_it_makes fork" \
+	"history_32_heir_owns_what_it_makes send" \
 	history_20_registered_in_a_loop

@@ -1,0 +1,128 @@
+#!/usr/bin/python3 -IS
+# SPDX-License-Identifier: GPL-2.0
+"""
+A process that has one object of each common type, and then becomes another one,
+or leaves them to another one:
+
+	owner.py DEVICE exec MAKER CALLER	MAKER makes the objects, then CALLER calls
+						exec: each is "leader" or "thread"
+	owner.py DEVICE exit MAKER		MAKER makes them, then the leader ends and
+						another thread lives on
+	owner.py DEVICE fork			a child has the file, too
+	owner.py DEVICE send			another process gets it through a socket
+
+It prints "ready" when that is done: before exec, for nothing can be said after
+it. The program that follows is called "sleep". The process that gets the file
+prints "heir" and its pid; it makes a PD and a CQ of its own when it gets SIGUSR1.
+"""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import threading
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+# pylint: disable=wrong-import-position
+import uverbs
+import verbs
+
+NUMBERS = {"pd": 1, "cq": 1, "mr": 1, "srq": 0, "qp": 1, "rounds": 1}
+SYS_EXIT = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
+
+
+def files():
+    """The descriptors of the device, which libibverbs wants closed at exec."""
+    found = []
+    for name in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{name}")
+        except OSError:
+            continue
+        if target.startswith("/dev/infiniband/uverbs"):
+            found.append(int(name))
+    return found
+
+
+def become_another():
+    for file in files():
+        os.set_inheritable(file, True)
+    print("ready", flush=True)
+    os.execv("/bin/sleep", ["sleep", "100000"])
+
+
+def do(work, who):
+    """As the leader, or as a thread that is still there afterwards."""
+    if who == "leader":
+        return work()
+    done = threading.Event()
+
+    def body():
+        work()
+        done.set()
+        threading.Event().wait()
+
+    threading.Thread(target=body, daemon=True).start()
+    return done.wait()
+
+
+def leader_ends():
+    """Only the first thread, not the process."""
+    print("ready", flush=True)
+    ctypes.CDLL(None).syscall(SYS_EXIT, 0)
+
+
+def inherit(file):
+    """What the other process does."""
+    signal.signal(signal.SIGUSR1, lambda *_: make_more(uverbs.Uverbs(file)))
+    print("heir", os.getpid(), flush=True)
+    while True:
+        signal.pause()
+
+
+def make_more(device):
+    device.alloc_pd()
+    device.create_cq()
+    print("made", flush=True)
+
+
+def wait():
+    print("ready", flush=True)
+    while True:
+        signal.pause()
+
+
+def by_fork():
+    if os.fork():
+        return wait()
+    return inherit(files()[0])
+
+
+def by_socket():
+    here, there = socket.socketpair()
+    if os.fork():
+        socket.send_fds(here, [b"."], files())
+        return wait()
+    for file in files():
+        os.close(file)
+    return inherit(socket.recv_fds(there, 1, 4)[1][0])
+
+
+def main():
+    device, how, who = sys.argv[1], sys.argv[2], sys.argv[3:]
+    do(lambda: verbs.work(device, NUMBERS), who[0] if who else "leader")
+    sys.stdout.flush()
+    if how == "exec":
+        do(become_another, who[1])
+    elif how == "exit":
+        threading.Thread(target=threading.Event().wait).start()
+        leader_ends()
+    elif how == "fork":
+        by_fork()
+    elif how == "send":
+        by_socket()
+
+
+main()

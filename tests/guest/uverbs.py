@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: GPL-2.0
+"""
+Requests to ib_uverbs and rdma_ucm as the kernel gets them, without a library:
+where the library would not do what a test wants to see refused. Answers go to
+an address that the caller may choose.
+"""
+
+import ctypes
+import fcntl
+import os
+import struct
+
+# rdma_user_ioctl.h: _IOWR(0x1b, 1, struct ib_uverbs_ioctl_hdr)
+VERBS_IOCTL = 3 << 30 | 24 << 16 | 0x1b << 8 | 1
+MANDATORY = 1
+DRIVER_RXE = 14
+
+# enum uverbs_default_objects, enum uverbs_methods_*, and their attributes
+OBJECT_DEVICE = 0
+INVOKE_WRITE, GET_CONTEXT = 0, 3
+WRITE_IN, WRITE_OUT, WRITE_COMMAND = 0, 1, 2
+UHW_OUT = 0x1001
+
+# enum ib_uverbs_write_cmds
+CMD_GET_CONTEXT, CMD_ALLOC_PD, CMD_REG_MR, CMD_REREG_MR, CMD_ALLOC_MW = 0, 3, 9, 11, 14
+CMD_CREATE_CQ, CMD_CREATE_QP, CMD_CREATE_SRQ = 18, 24, 32
+
+# enum rdma_ucm_cmd
+UCMA_CREATE_ID = 0
+
+PAGE = 4096
+NOWHERE = 8             # in the first page, which no program has
+
+
+def device_file(name):
+    """The character device of an RDMA device."""
+    for entry in os.listdir("/sys/class/infiniband_verbs"):
+        try:
+            with open(f"/sys/class/infiniband_verbs/{entry}/ibdev", encoding="ascii") as file:
+                if file.read().strip() == name:
+                    return f"/dev/infiniband/{entry}"
+        except OSError:
+            continue
+    raise OSError(f"no file of {name}")
+
+
+class Uverbs:
+    """An open file of rxe, and what is asked through it; `answer` is where answers go, or None."""
+
+    def __init__(self, file=None, device=None):
+        self.file = os.open(device_file(device), os.O_RDWR) if file is None else file
+        self.answer = None
+        self.by_write = False
+        self.memory = ctypes.create_string_buffer(2 * PAGE)
+
+    def close(self):
+        os.close(self.file)
+
+    def ioctl(self, target, method, attributes):
+        """attributes: triples of the number, how many bytes, and a number or an address."""
+        body = b"".join(struct.pack("=HHHHQ", number, length, MANDATORY, 0, data)
+                        for number, length, data in attributes)
+        head = struct.pack("=HHHHQII", 24 + len(body), target, method, len(attributes), 0,
+                           DRIVER_RXE, 0)
+        request = bytearray(head + body)
+        fcntl.ioctl(self.file, VERBS_IOCTL, request)
+        return request
+
+    def write(self, command, body, size):
+        """A request of the old kind, in either way; returns the answer.
+
+        body is what follows the address of the answer.
+        """
+        answer = ctypes.create_string_buffer(size)
+        where = self.answer if self.answer is not None else ctypes.addressof(answer)
+        if self.by_write:
+            request = struct.pack("=IHHQ", command, (16 + len(body)) // 4, size // 4, where)
+            os.write(self.file, request + body)
+            return answer.raw
+        given = ctypes.create_string_buffer(struct.pack("=Q", 0) + body, 8 + len(body))
+        # What the driver adds to an answer stands behind it, and by ioctl elsewhere.
+        own = ctypes.create_string_buffer(64)
+        inline = ctypes.addressof(given) if len(given) > 8 else 0
+        self.ioctl(OBJECT_DEVICE, INVOKE_WRITE, [
+            (WRITE_COMMAND, 8, command),
+            (WRITE_IN, len(given), inline),
+            (WRITE_OUT, self.core_size(command), where),
+            (UHW_OUT, len(own), ctypes.addressof(own)),
+        ])
+        return answer.raw
+
+    @staticmethod
+    def core_size(command):
+        """Bytes of an answer without what the driver adds."""
+        return {CMD_GET_CONTEXT: 8, CMD_ALLOC_PD: 4, CMD_REG_MR: 12, CMD_REREG_MR: 8,
+                CMD_ALLOC_MW: 8, CMD_CREATE_CQ: 8, CMD_CREATE_QP: 32,
+                CMD_CREATE_SRQ: 16}[command]
+
+    def get_context(self):
+        if self.by_write:
+            return self.write(CMD_GET_CONTEXT, b"", 8)
+        vectors = ctypes.c_uint32()
+        where = self.answer if self.answer is not None else ctypes.addressof(vectors)
+        return self.ioctl(OBJECT_DEVICE, GET_CONTEXT, [(0, 4, where)])
+
+    def alloc_pd(self):
+        return struct.unpack_from("=I", self.write(CMD_ALLOC_PD, b"", 4))[0]
+
+    def reg_mr(self, pd):
+        start = (ctypes.addressof(self.memory) + PAGE - 1) & ~(PAGE - 1)
+        body = struct.pack("=QQQII", start, PAGE, start, pd, 1)
+        return struct.unpack_from("=I", self.write(CMD_REG_MR, body, 12))[0]
+
+    def rereg_mr(self, mr, pd):
+        body = struct.pack("=IIQQQII", mr, 2, 0, 0, 0, pd, 0)
+        self.write(CMD_REREG_MR, body, 8)
+
+    def alloc_mw(self, pd):
+        return struct.unpack_from("=I", self.write(CMD_ALLOC_MW, struct.pack("=IBBBB", pd, 1, 0,
+                                                                             0, 0), 8), 4)[0]
+
+    # rxe answers with where its queues are to be mapped
+
+    def create_cq(self):
+        body = struct.pack("=QIIiI", 0, 4, 0, -1, 0)
+        return struct.unpack_from("=I", self.write(CMD_CREATE_CQ, body, 8 + 16))[0]
+
+    def create_srq(self, pd):
+        body = struct.pack("=QIIII", 0, pd, 4, 1, 0)
+        return struct.unpack_from("=I", self.write(CMD_CREATE_SRQ, body, 16 + 24))[0]
+
+    def create_qp(self, pd, cq):
+        body = struct.pack("=QIIIIIIIIIBBBB", 0, pd, cq, cq, 0, 1, 1, 1, 1, 0, 0, 2, 0, 0)
+        return struct.unpack_from("=I", self.write(CMD_CREATE_QP, body, 32 + 32))[0]
+
+
+class Ucma:
+    """The same for rdma_ucm."""
+
+    def __init__(self):
+        self.file = os.open("/dev/infiniband/rdma_cm", os.O_RDWR)
+        self.answer = None
+
+    def close(self):
+        os.close(self.file)
+
+    def write(self, command, body, size):
+        answer = ctypes.create_string_buffer(max(size, 1))
+        where = self.answer if self.answer is not None else ctypes.addressof(answer)
+        body = body.replace(b"RESPONSE", struct.pack("=Q", where))
+        os.write(self.file, struct.pack("=IHH", command, len(body), size) + body)
+        return answer.raw
+
+    def create_id(self):
+        body = struct.pack("=Q8sHBBBBBB", 0, b"RESPONSE", 0x0106, 2, 0, 0, 0, 0, 0)
+        return struct.unpack_from("=I", self.write(UCMA_CREATE_ID, body, 4))[0]
