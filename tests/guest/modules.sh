@@ -44,7 +44,10 @@ functions_are_those_of_the_tracker()
 		rdma_restrack_get_byid rdma_restrack_sync \
 		rdma_restrack_begin_del rdma_restrack_abort_del \
 		rdma_restrack_commit_del rdma_restrack_next \
-		rdma_restrack_count_details rdma_restrack_generation; do
+		rdma_restrack_count_details rdma_restrack_generation \
+		rdma_restrack_keys rdma_restrack_get_bykey \
+		rdma_restrack_restores rdma_restrack_begin_free \
+		rdma_restrack_abort_free rdma_restrack_commit_free; do
 		expect "owners of $f" "[rdma_restrack]" \
 			"$(sed -n "s/.* [tT] $f\\t//p" "$TMPDIR/kallsyms")"
 	done
