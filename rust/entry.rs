@@ -518,6 +518,12 @@ impl Entry {
         !self.user.get()
     }
 
+    /// Returns true if the object belongs to a process, or to the kernel in a name.
+    #[inline]
+    pub(crate) fn has_owner(&self) -> bool {
+        self.owner.process().is_some() || (self.is_kernel() && self.owner.kernel_name().is_some())
+    }
+
     /// Gives the object to the kernel.
     #[inline(never)]
     pub(crate) fn set_kernel(&self, name: Option<KernelName>) {

@@ -89,7 +89,7 @@ pub(crate) unsafe fn add(entry: &Entry) {
     let Some(device) = object.device() else {
         return warn(Misuse::NoDevice);
     };
-    if entry.is_alive() && entry.owner().process().is_some() {
+    if entry.is_alive() && entry.has_owner() {
         // SAFETY: By the requirement of this function.
         unsafe { track(entry, object, device) }
     } else {
