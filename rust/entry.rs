@@ -84,7 +84,8 @@ pub(crate) enum State {
 ///
 /// # Invariants
 ///
-/// - `comp` is initialised unless the entry is new.
+/// - `comp` is initialised unless the entry is new, or stands in for another one: then it has no
+///   reference, and nobody puts it.
 /// - `root` points to the root whose table `node` is linked in, or is NULL.
 #[repr(C)]
 pub(crate) struct Entry {

@@ -352,6 +352,13 @@ fn is_taken(gap: &Gap<'_, Entry>, product: u32) -> bool {
         .is_some_and(|next| next.key().product() == product)
 }
 
+/// Returns true if a walk from `start` on meets the entry, with or without those that have driver
+/// details.
+#[inline]
+fn is_met(entry: &Entry, start: Key, details: bool) -> bool {
+    entry.key() >= start && (details || !entry.has_details())
+}
+
 /// Looking at the table.
 impl Root {
     /// How many objects there are, with or without those that have driver details. Takes no lock.
@@ -440,7 +447,7 @@ impl Root {
         let found = self.each_chain(kind, start, &lock, |chain| {
             chain
                 .iter(&lock)
-                .filter(|entry| entry.key() >= start && (details || !entry.has_details()))
+                .filter(|entry| is_met(entry, start, details))
                 .find_map(Entry::find)
         });
         if let Some(found) = &found {
@@ -466,7 +473,7 @@ impl Root {
         let rest = self.each_chain(kind, start, &lock, |chain| {
             chain
                 .iter(&lock)
-                .filter(|entry| entry.key() >= start && (details || !entry.has_details()))
+                .filter(|entry| is_met(entry, start, details))
                 .find(|entry| match slots.next() {
                     Some(slot) => {
                         slot.write(entry.key().into_sortable(entry.id()));
