@@ -215,8 +215,11 @@ static void not_to_be_tracked(struct kunit *test)
 	struct mock_owner *process = mock_owner(test);
 	struct rdma_restrack_stand_in stand_in;
 
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
 	rdma_restrack_no_track(res);
-	mock_own(test, process, res);
+	mock_run(test, process, mock_set_name, res);
+	rdma_restrack_add(res);
+	KUNIT_ASSERT_TRUE(test, res->valid);
 	rdma_restrack_begin_free(res, &stand_in);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 	rdma_restrack_abort_free(res, &stand_in);
