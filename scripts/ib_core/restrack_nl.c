@@ -360,9 +360,23 @@ static int fill_and_put(struct sk_buff *msg, const struct restrack_query *query,
 	return ret;
 }
 
+/* Find an object of a dump, and take note if it is there but cannot be had */
+static struct rdma_restrack_entry *dump_get(struct restrack_dump_ctx *ctx,
+					    const struct restrack_query *query,
+					    u64 key)
+{
+	struct rdma_restrack_entry *res =
+		rdma_restrack_get_bykey(query->root, query->type, key);
+
+	ctx->missed |= res == ERR_PTR(-EBUSY);
+	ctx->passed |= res == ERR_PTR(-EAGAIN);
+	return res;
+}
+
 /* Put an object into a message of a dump. Drops the reference to the object. */
-static int dump_and_put(struct sk_buff *skb, struct restrack_query *query,
-			int attrtype, u64 key, struct rdma_restrack_entry *res)
+static int dump_and_put(struct sk_buff *skb, struct restrack_dump_ctx *ctx,
+			struct restrack_query *query, int attrtype, u64 key,
+			struct rdma_restrack_entry *res)
 {
 	struct nlattr *entry_attr;
 	int ret;
@@ -373,7 +387,7 @@ static int dump_and_put(struct sk_buff *skb, struct restrack_query *query,
 		if (ret)
 			return ret;
 		/* The key is that of the same object, or of none any more */
-		res = rdma_restrack_get_bykey(query->root, query->type, key);
+		res = dump_get(ctx, query, key);
 		if (IS_ERR(res))
 			return -EAGAIN;
 	}
@@ -441,16 +455,14 @@ int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
 	ctx->largest = max(ctx->largest, room);
 
 	while (dump_peek(ctx, &dev->res, type, show_details, &key, &cursor)) {
-		res = rdma_restrack_get_bykey(&dev->res, type, key);
+		res = dump_get(ctx, &query, key);
 		if (IS_ERR(res)) {
-			ctx->missed |= res == ERR_PTR(-EBUSY);
-			ctx->passed |= res == ERR_PTR(-EAGAIN);
 			dump_advance(ctx, cursor);
 			continue;
 		}
 
 		found = 1;
-		ret = dump_and_put(skb, &query, attrtype, key, res);
+		ret = dump_and_put(skb, ctx, &query, attrtype, key, res);
 		if (!ret || ret == -EAGAIN) {
 			empty &= !!ret;
 			dump_advance(ctx, cursor);
