@@ -125,10 +125,10 @@ def target(row):
         ("threads_4_dump", 10000): _NOT_SLOWER,
     }
     everywhere = {
-        "add": _ratio_at_most(0.25), "del": _ratio_at_most(0.25),
-        "get_put": _ratio_at_most(1), "get_byid_pd": _ratio_at_most(0.6),
-        "get_byid_qp_seq": _ratio_at_most(0.6),
-        "get_byid_qp_random": _ratio_at_most(0.6), "count": _at_most(300),
+        "add": _ratio_at_most(0.35), "del": _ratio_at_most(0.25),
+        "get_put": _ratio_at_most(1), "get_byid_pd": _ratio_at_most(0.7),
+        "get_byid_qp_seq": _ratio_at_most(0.7),
+        "get_byid_qp_random": _ratio_at_most(0.7), "count": _at_most(300),
     }
     return at.get((row.op, row.n)) or everywhere.get(row.op)
 
