@@ -311,7 +311,8 @@ impl Entry {
     /// Gives up the keeper's reference and waits until the last reader has left. Sleeps.
     ///
     /// No new reader comes meanwhile: lookups see the state, [`State::Dying`] or
-    /// [`State::Syncing`]. One that finds no reference left, with acquire, sees it, too.
+    /// [`State::Syncing`]. The state is stored before the reference is dropped: one that finds no
+    /// reference left sees it behind a read barrier, see [`Self::find_or_state`].
     #[inline]
     pub(crate) fn drain(&self, state: State) {
         self.state.store(state);

@@ -37,7 +37,6 @@ bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 	return kref_get_unless_zero(kref);
 }
 
-/* Of the kernel crate, 7.2 and 7.3 have it under different names. */
 void restrack_helper_smp_rmb(void)
 {
 	/* for the caller, who says what it orders */

@@ -536,8 +536,9 @@ int rdma_restrack_count_details(struct rdma_restrack_root *res,
  * cursor may be kept for as long as one likes: an object that is there from the
  * first call to the last is visited exactly once, whatever else comes and goes
  * meanwhile. The one exception is an object whose turn comes while it is in
- * rdma_restrack_sync(), or between rdma_restrack_begin_del() and
- * rdma_restrack_abort_del(): it is passed over. May sleep.
+ * rdma_restrack_sync(), or whose deletion has begun and is taken back later
+ * (rdma_restrack_abort_del(), rdma_restrack_abort_free()): it is passed over. May
+ * sleep.
  *
  * Return: the next entry, with a reference that the caller has to put, or NULL
  * at the end.
@@ -586,8 +587,8 @@ u32 rdma_restrack_generation(struct rdma_restrack_root *res,
  * @max: how many there is room for
  *
  * A key stands for one object for as long as that is tracked, and for no other
- * one that comes later, even under the same number (until 4 billion more were
- * added). Keys compare as the numbers of their objects do, and those of objects
+ * one that comes later, even under the same number (until 4 billion others came
+ * or went). Keys compare as the numbers of their objects do, and those of objects
  * with equal numbers as they were added; they do not come in this order. Keys of
  * objects that are being deleted or synchronized are among them.
  *
@@ -609,7 +610,7 @@ u32 rdma_restrack_keys(struct rdma_restrack_root *res,
  *
  * Return: the entry with a reference that the caller has to put, or a pointer
  * error: %-ENOENT if the object is gone; %-EAGAIN if it is being deleted, which
- * rdma_restrack_abort_del() may take back; %-EBUSY if it is there, but in
+ * may still be taken back; %-EBUSY if it is there, but in
  * rdma_restrack_sync(); %-EINVAL for a bad argument.
  */
 struct rdma_restrack_entry *
@@ -624,8 +625,8 @@ rdma_restrack_get_bykey(struct rdma_restrack_root *res,
  * One who was told %-EAGAIN by rdma_restrack_get_bykey() has missed an object
  * only if a deletion was taken back since. Takes no lock and does not sleep.
  *
- * Return: how often rdma_restrack_abort_del() brought an object of this type
- * back. It wraps.
+ * Return: how often rdma_restrack_abort_del() or rdma_restrack_abort_free()
+ * brought an object of this type back. It wraps.
  */
 u32 rdma_restrack_restores(struct rdma_restrack_root *res,
 			   enum rdma_restrack_type type);
