@@ -458,10 +458,10 @@ export! {
         let (Some(device), Some(kind)) = (device, kind) else {
             return bad_lookup(dev, type_, id);
         };
-        device.root().get_with(kind, id, |found| match found {
+        match device.root().get(kind, id) {
             Some(entry) => into_raw(entry),
             None => ENOENT.to_ptr(),
-        })
+        }
     }
 }
 

@@ -4,11 +4,14 @@
 
 use crate::{
     bindings,
+    bucket::{
+        Linked,
+        Node, //
+    },
     clock::{
         self,
         Moment, //
     },
-    hlist,
     key::Key,
     kind::Kind,
     misuse::Misuse,
@@ -66,13 +69,13 @@ pub(crate) enum State {
 ///
 /// The one who builds and destroys the object is its *keeper*: one thread at a time, as the C
 /// interface demands. *Readers* hold references, and come and go at any time. The *lock* is that of
-/// the root.
+/// the entry's bucket.
 ///
 /// | field | written | read |
 /// | --- | --- | --- |
 /// | `kref`, `comp` | by all | by all |
 /// | `kind`, `no_track`, `user`, `owner` | by the keeper, before it is linked or after | by all |
-/// | `node`, `id`, `key`, `details`, `root` | with the lock, for writing | with the lock; by the keeper; but for `node` by readers |
+/// | `node`, `id`, `key`, `flags`, `root` | with the lock | with the lock; by the keeper; but for `node`, `flags` by readers |
 /// | `valid` | by the keeper; when the root is cleaned | by the keeper |
 /// | `since` | by the keeper | by the keeper; with the lock |
 /// | `state` | by the keeper | by all, at any time |
@@ -93,11 +96,11 @@ pub(crate) struct Entry {
     kref: Kref,
     comp: Completion,
     owner: Owner,
-    node: hlist::Node,
+    node: Node,
     kind: Cell<bindings::rdma_restrack_type>,
     no_track: Cell<bool>,
     user: Cell<bool>,
-    details: Cell<bool>,
+    flags: Cell<u8>,
     state: Once<State>,
     id: Cell<u32>,
     since: Cell<Moment>,
@@ -131,11 +134,12 @@ assert_layout! {
     kref = kref,
     comp = comp,
     owner = task,
-    node = node,
+    // The union that it is in.
+    node = __bindgen_anon_1,
     kind = type_,
     no_track = no_track,
     user = user,
-    details = details,
+    flags = flags,
     state = state,
     id = id,
     since = since,
@@ -147,13 +151,33 @@ assert_layout! {
 #[cfg(CONFIG_KUNIT = "y")]
 unsafe impl pin_init::Zeroable for Entry {}
 
-// SAFETY: `node` is where the offset says.
-unsafe impl hlist::Linked for Entry {
+// SAFETY: `node` is where the offset says. Flags change one at a time, and the key before the entry
+// is linked.
+unsafe impl Linked for Entry {
     const NODE_OFFSET: usize = offset_of!(Entry, node);
 
     #[inline]
-    fn node(&self) -> &hlist::Node {
+    fn node(&self) -> &Node {
         &self.node
+    }
+
+    #[inline]
+    fn key(&self) -> Key {
+        self.key()
+    }
+
+    #[inline]
+    fn is_sibling(&self) -> bool {
+        self.flags.get() & Self::SIBLING != 0
+    }
+
+    #[inline]
+    fn set_sibling(&self, is_sibling: bool) {
+        let others = self.flags.get() & !Self::SIBLING;
+        self.flags.set(match is_sibling {
+            true => others | Self::SIBLING,
+            false => others,
+        });
     }
 }
 
@@ -171,11 +195,11 @@ impl Entry {
             kref: Kref::one(),
             comp: Completion::zeroed(),
             owner: Owner::nobody(),
-            node: hlist::Node::new(),
+            node: Node::new(),
             kind: Cell::new(kind),
             no_track: Cell::new(false),
             user: Cell::new(false),
-            details: Cell::new(false),
+            flags: Cell::new(0),
             state: Once::new(State::New),
             id: Cell::new(0),
             since: Cell::new(Moment::ZERO),
@@ -236,6 +260,12 @@ impl Entry {
 
 /// Its place in the table: for [`crate::root`].
 impl Entry {
+    /// The object is to be shown only to those who ask for driver details.
+    const DETAILS: u8 = 1 << 0;
+
+    /// Another entry with the same number is in the chain, this one in its tree.
+    const SIBLING: u8 = 1 << 1;
+
     /// The number of the object.
     #[inline]
     pub(crate) fn id(&self) -> u32 {
@@ -251,7 +281,7 @@ impl Entry {
     /// Is the object to be shown only to those who ask for driver details?
     #[inline]
     pub(crate) fn has_details(&self) -> bool {
-        self.details.get()
+        self.flags.get() & Self::DETAILS != 0
     }
 
     /// The root whose table the entry is in, or NULL.
@@ -279,7 +309,7 @@ impl Entry {
         self.root.store(root);
         self.id.set(id);
         self.key.set(key);
-        self.details.set(details);
+        self.flags.set(if details { Self::DETAILS } else { 0 });
     }
 
     /// Says that the entry has a place no more; for its keeper.
@@ -289,7 +319,7 @@ impl Entry {
     }
 
     /// Says that the entry is tracked no more and has a place no more; its keeper does not know
-    /// yet. To be called with the lock of its root, which is given up.
+    /// yet. To be called with the lock of its bucket held.
     ///
     /// The keeper may have freed the entry when this returns.
     pub(crate) fn orphan(&self) {
@@ -379,8 +409,8 @@ impl Entry {
     /// Makes the keeper's reference again after [`Self::drain`]. The completion is as new: nobody
     /// completed it, or the wait has consumed that.
     ///
-    /// To be called with the root's lock held for writing, if the entry is in a table: a reader
-    /// that finds it afterwards then sees all that the keeper did before.
+    /// To be called with the lock of its bucket held, if the entry is in a table: a reader that finds
+    /// it afterwards then sees all that the keeper did before.
     #[inline]
     pub(crate) fn revive(&self) {
         self.state.store(State::Tracked);
@@ -446,7 +476,7 @@ impl Entry {
     /// As [`Self::find`], but says in which state an entry is that is not to be had: [`State::New`]
     /// if it is not tracked, or somebody put the reference of its keeper.
     ///
-    /// To be called with the root's lock held, so that no entry is restored meanwhile.
+    /// To be called with the lock of its bucket held, so that it is not restored meanwhile.
     pub(crate) fn find_or_state(&self) -> Result<ARef<Entry>, State> {
         if let Some(found) = self.find() {
             return Ok(found);

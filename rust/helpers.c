@@ -6,8 +6,10 @@
 #include <linux/completion.h>
 #include <linux/jiffies.h>
 #include <linux/kref.h>
+#include <linux/lockdep.h>
 #include <linux/math64.h>
 #include <linux/pid.h>
+#include <linux/preempt.h>
 #include <linux/printk.h>
 #include <linux/rcupdate.h>
 #include <linux/rwsem.h>
@@ -19,7 +21,44 @@
 
 void restrack_helper_init_rwsem(struct rw_semaphore *sem)
 {
-	init_rwsem(sem);
+	static struct lock_class_key key;
+
+	__init_rwsem(sem, "rdma_restrack_root.rwsem", &key);
+}
+
+void restrack_helper_preempt_disable(void)
+{
+	preempt_disable();
+}
+
+void restrack_helper_preempt_enable(void)
+{
+	preempt_enable();
+}
+
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+/* A bit has no room for it: all buckets have this one. */
+static struct lock_class_key bucket_key;
+static struct lockdep_map bucket_map = {
+	.name = "rdma_restrack_root.hash",
+	.key = &bucket_key,
+	.wait_type_inner = LD_WAIT_SPIN,
+};
+
+void restrack_helper_bucket_acquire(unsigned int depth)
+{
+	spin_acquire(&bucket_map, depth, 0, _RET_IP_);
+}
+
+void restrack_helper_bucket_release(void)
+{
+	spin_release(&bucket_map, _RET_IP_);
+}
+#endif
+
+void restrack_helper_kvfree_rcu(void *memory)
+{
+	kvfree_rcu_mightsleep(memory);
 }
 
 void restrack_helper_init_completion(struct completion *x)

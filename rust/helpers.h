@@ -16,6 +16,17 @@ struct task_struct;
 
 void restrack_helper_init_rwsem(struct rw_semaphore *sem);
 
+void restrack_helper_preempt_disable(void);
+void restrack_helper_preempt_enable(void);
+
+#ifdef CONFIG_DEBUG_LOCK_ALLOC
+/* Tell lockdep of the lock of a bucket; the depth is 1 while another one is held. */
+void restrack_helper_bucket_acquire(unsigned int depth);
+void restrack_helper_bucket_release(void);
+#endif
+
+void restrack_helper_kvfree_rcu(void *memory);
+
 void restrack_helper_init_completion(struct completion *x);
 
 void restrack_helper_kref_get(struct kref *kref);

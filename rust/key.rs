@@ -3,48 +3,112 @@
 //! The order of the objects of one kind.
 
 use crate::bindings;
+use core::cmp::Ordering;
 
-/// Where an entry stands among those of its kind.
+/// The hash of a number: a bijection of 32 bits.
 ///
-/// Numbers are scattered as `hash_32()` does it: multiplied by an odd constant, which is a
-/// bijection of 32 bits. The product is the upper half of the key, and its top bits choose the
-/// chain. The lower half is the serial number of the add: it orders entries with equal numbers, and
-/// an object that is added later has another key even if it gets the same number.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Key(u64);
+/// `hash_32()` multiplies by an odd constant and takes the top bits, which are the ones that depend
+/// on all of the number. Here the bytes are swapped, so that these are the lowest bits, which choose
+/// the bucket; see [`crate::buckets`].
+///
+/// Hashes are ordered by their bits in reverse: the lowest bit counts most.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Hash(u32);
+
+impl Hash {
+    /// The hash of a number.
+    #[doc(alias = "hash_32")]
+    #[inline]
+    pub(crate) fn of(id: u32) -> Self {
+        Self(id.wrapping_mul(bindings::GOLDEN_RATIO_32).swap_bytes())
+    }
+
+    /// The hash as a number.
+    #[inline]
+    pub(crate) fn bits(self) -> u32 {
+        self.0
+    }
+
+    /// The hash as a number that is ordered as hashes are.
+    #[inline]
+    pub(crate) fn rank(self) -> u32 {
+        self.0.reverse_bits()
+    }
+
+    /// Does it come before another one?
+    #[inline]
+    pub(crate) fn is_before(self, other: Self) -> bool {
+        let differ = self.0 ^ other.0;
+        // The lowest bit in which they differ.
+        other.0 & differ & differ.wrapping_neg() != 0
+    }
+}
+
+/// Where an entry stands among those of its kind: by the hash of its number, then by a serial
+/// number.
+///
+/// The serial number orders entries with equal numbers, and an object that is added later has
+/// another key even if it gets the same number.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key {
+    serial: u32,
+    hash: Hash,
+}
+
+impl PartialOrd for Key {
+    #[inline]
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Key {
+    #[inline]
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.into_cursor().cmp(&other.into_cursor())
+    }
+}
 
 impl Key {
     /// The least of all keys.
-    pub(crate) const FIRST: Self = Self(0);
+    pub(crate) const FIRST: Self = Self {
+        serial: 0,
+        hash: Hash(0),
+    };
 
     /// The greatest of all keys.
-    pub(crate) const LAST: Self = Self(u64::MAX);
+    pub(crate) const LAST: Self = Self {
+        serial: u32::MAX,
+        hash: Hash(u32::MAX),
+    };
 
     /// The key at which a cursor stands.
     #[inline]
     pub(crate) fn from_cursor(cursor: u64) -> Self {
-        Self(cursor)
+        Self {
+            serial: cursor as u32,
+            hash: Hash(((cursor >> 32) as u32).reverse_bits()),
+        }
     }
 
-    /// The cursor that stands at this key.
+    /// The cursor that stands at this key. Cursors are ordered as keys are.
     #[inline]
     pub(crate) fn into_cursor(self) -> u64 {
-        self.0
+        u64::from(self.hash.rank()) << 32 | u64::from(self.serial)
     }
 
-    /// The key of an entry with this number, and with this serial number of its add.
-    #[doc(alias = "hash_32")]
+    /// The key of an entry with this number and this serial number.
     #[inline]
     pub(crate) fn new(id: u32, serial: u32) -> Self {
-        let product = id.wrapping_mul(bindings::GOLDEN_RATIO_32);
-        Self(u64::from(product) << 32 | u64::from(serial))
+        let hash = Hash::of(id);
+        Self { serial, hash }
     }
 
-    /// The key as C code gets it, with the number in the place of its product, so that such keys
+    /// The key as C code gets it, with the number in the place of its hash, so that such keys
     /// sort by number. `id` is the number of the key.
     #[inline]
     pub(crate) fn into_sortable(self, id: u32) -> u64 {
-        u64::from(id) << 32 | u64::from(self.0 as u32)
+        u64::from(id) << 32 | u64::from(self.serial)
     }
 
     /// The key that [`Self::into_sortable`] made a number of.
@@ -56,13 +120,13 @@ impl Key {
     /// The least key that is greater.
     #[inline]
     pub(crate) fn next(self) -> Self {
-        Self(self.0.saturating_add(1))
+        Self::from_cursor(self.into_cursor().saturating_add(1))
     }
 
-    /// The scattered number.
+    /// The hash of the number.
     #[inline]
-    pub(crate) fn product(self) -> u32 {
-        (self.0 >> 32) as u32
+    pub(crate) fn hash(self) -> Hash {
+        self.hash
     }
 }
 
@@ -71,11 +135,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_different_products() {
+    fn numbers_have_different_hashes() {
         let mut seen = [false; 256];
         for id in 0..256u32 {
-            // An odd factor is a bijection of the low bits, too.
-            let low = Key::new(id, 0).product() as usize % seen.len();
+            // An odd factor is a bijection of the low bits, which stand in the top byte.
+            let low = (Key::new(id, 0).hash().bits() >> 24) as usize;
             if let Some(seen) = seen.get_mut(low) {
                 assert!(!*seen);
                 *seen = true;
@@ -89,10 +153,22 @@ mod tests {
         let key = Key::new(7, 1);
         assert!(Key::from_cursor(key.into_cursor()) == key);
         assert!(key.next() > key);
-        assert!(key.next().product() == key.product());
+        assert!(key.next().hash() == key.hash());
+        assert!(Key::from_cursor(u64::from(u32::MAX)).next().into_cursor() == 1 << 32);
         assert!(Key::FIRST.into_cursor() == 0);
         let last = Key::from_cursor(u64::MAX);
         assert!(last.next() == last);
+    }
+
+    #[test]
+    fn hashes_are_ordered_by_their_bits_in_reverse() {
+        let hashes = [0, 8, 4, 2, 6, 1, 5, 3, 7, u32::MAX].map(Hash);
+        for (left, one) in hashes.iter().enumerate() {
+            for (right, other) in hashes.iter().enumerate() {
+                assert!(one.is_before(*other) == (left < right));
+                assert!((one.rank() < other.rank()) == (left < right));
+            }
+        }
     }
 
     #[test]

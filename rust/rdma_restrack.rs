@@ -11,12 +11,13 @@
 //! | --- | --- |
 //! | [`abi`] | the exported functions: C's pointers come in here and nowhere else |
 //! | [`lifecycle`], [`clean`] | the life of an entry; the end of a root |
-//! | [`root`], [`table`], [`segments`], [`key`] | all objects of a device, those of one kind, the chains that they are in, their order |
+//! | [`root`], [`table`], [`counts`], [`key`] | all objects of a device, those of one kind, how many there are, their order |
+//! | [`buckets`], [`bucket`], [`siblings`] | the hash table that grows and shrinks, a bucket of it, objects with one number |
 //! | [`entry`], [`owner`], [`kind`] | an entry, who owns its object, what its object is |
 //! | [`device`] | from an entry to its object and its device |
 //! | [`misuse`] | what bad use gets |
 //! | [`clock`] | how long something has been so |
-//! | [`sync`], [`hlist`] | the kernel's primitives that all this stands on |
+//! | [`sync`] | the kernel's primitives that all this stands on |
 //! | `fixture`, `model` | what the KUnit suites, which stand beside the code they test, share; the one that does things at random |
 //! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
 
@@ -32,13 +33,15 @@ use kernel::prelude::*;
 
 mod abi;
 mod bindings;
+mod bucket;
+mod buckets;
 mod clean;
 mod clock;
+mod counts;
 mod device;
 mod entry;
 #[cfg(CONFIG_KUNIT = "y")]
 mod fixture;
-mod hlist;
 mod key;
 mod kind;
 mod lifecycle;
@@ -47,7 +50,7 @@ mod misuse;
 mod model;
 mod owner;
 mod root;
-mod segments;
+mod siblings;
 mod sync;
 mod table;
 

@@ -4,40 +4,47 @@
 //!
 //! # The table
 //!
-//! Each kind has a run of chains of its own. Which chain of the run an entry is in, and where in
-//! the chain, depends on its [`Key`] alone: the run as a whole is sorted. That makes a key an exact
-//! cursor: what comes after it is the same, whatever comes and goes meanwhile.
+//! Each kind has a [table](crate::table) of its own, whose first buckets are in the root. Where an
+//! entry is in it depends on its [`Key`] alone, and the table is sorted by key. That makes a key an
+//! exact cursor: what comes after it is the same, whatever comes and goes meanwhile.
 //!
 //! Nothing is allocated to add an entry, so an entry is never lost.
 //!
 //! # Locking
 //!
-//! The root's `rwsem` is the only lock of the tracker. It is held for writing while an entry is
-//! linked or unlinked, for reading while the table is walked, and never while the tracker waits for
-//! a reader or calls anything else that can wait.
+//! Each bucket has a spinlock. It is held while an entry in it is linked or unlinked, looked at, or
+//! comes back; for some dozen instructions, and never while anything is called that can wait.
+//!
+//! The root's `rwsem` is held for writing by who changes the number of buckets, and by who cleans the
+//! root. No add and no deletion waits for it: one that finds it taken leaves the table as it is, for
+//! the next one.
+//!
+//! The order is: `rwsem`, a bucket, a bucket with a greater number of the same table. RCU protects
+//! the memory of buckets, see [`crate::buckets`].
 
 use crate::{
     bindings,
+    bucket::Bucket,
+    buckets::Place,
+    counts::{
+        Counts,
+        Ticket, //
+    },
     entry::{
         Entry,
         State, //
     },
-    hlist::{
-        Chain,
-        Gap, //
-    },
     key::Key,
     kind::Kind,
-    sync::{
-        Held,
-        RwSemaphore,
-        WriteGuard, //
-    },
+    sync::RwSemaphore,
     table::Table, //
 };
-use core::mem::{
-    offset_of,
-    MaybeUninit, //
+use core::{
+    mem::{
+        offset_of,
+        MaybeUninit, //
+    },
+    ops::ControlFlow, //
 };
 use kernel::{
     pid_namespace::PidNamespace,
@@ -48,24 +55,26 @@ use kernel::{
 /// log2 of the number of runs: as many as there are kinds, rounded up.
 const RUN_BITS: u32 = 4;
 
-/// log2 of the number of chains in a run, which is what a kind has at first.
-const CHAIN_BITS: u32 = bindings::RDMA_RESTRACK_HASH_BITS - RUN_BITS;
+/// log2 of the number of buckets in a run, which is what a kind has at first.
+const BUCKET_BITS: u32 = bindings::RDMA_RESTRACK_HASH_BITS - RUN_BITS;
 
-/// The first chains of a kind.
-type Run = [Chain<Entry>; 1 << CHAIN_BITS];
+/// The first buckets of a kind.
+type Run = [Bucket<Entry>; 1 << BUCKET_BITS];
 
 /// `struct rdma_restrack_root`: all tracked objects of one device.
 ///
 /// # Invariants
 ///
 /// - The root is initialised and does not move.
-/// - The chains of `hash` hold live entries of the kind of their run, sorted by [`Key`], and
-///   `rwsem` protects them.
+/// - The buckets of `hash` and those that a table has beside hold live entries of the kind of their
+///   run or table.
 #[repr(C)]
 pub(crate) struct Root {
     rwsem: RwSemaphore,
     hash: [Run; 1 << RUN_BITS],
     table: [Table; Kind::COUNT],
+    apart: [u64; 8],
+    counts: [Counts; Kind::COUNT],
 }
 
 // SAFETY: All fields may be zero; C zeroes every root before it is used.
@@ -79,6 +88,7 @@ const _: () = {
     assert!(offset_of!(Root, rwsem) == offset_of!(C, rwsem));
     assert!(offset_of!(Root, hash) == offset_of!(C, hash));
     assert!(offset_of!(Root, table) == offset_of!(C, table));
+    assert!(offset_of!(Root, counts) == offset_of!(C, counts));
     assert!(Kind::COUNT <= 1 << RUN_BITS);
 };
 
@@ -92,13 +102,13 @@ impl Root {
         // SAFETY: The field of a valid object.
         let rwsem = unsafe { &raw mut (*this).rwsem };
         // SAFETY: By the requirements of this function.
-        // INVARIANT: The rest of the root is zero: empty chains, nothing counted.
+        // INVARIANT: The rest of the root is zero: empty buckets, nothing counted.
         unsafe { RwSemaphore::init(rwsem) };
         // SAFETY: By the requirements of this function; zeroed, the rest is valid.
         let root = unsafe { &mut *this };
-        for (table, run) in root.table.iter_mut().zip(&root.hash) {
+        for (table, run) in root.table.iter_mut().zip(&mut root.hash) {
             // SAFETY: All of the root is new, does not move, and lives as long as itself.
-            unsafe { Table::init(table, run.as_ptr(), CHAIN_BITS) };
+            unsafe { Table::init(table, run.as_mut_ptr(), 1 << BUCKET_BITS) };
         }
     }
 
@@ -109,7 +119,7 @@ impl Root {
         unsafe { entry.root().cast::<Root>().as_ref() }
     }
 
-    /// What the root keeps for a kind.
+    /// The table of a kind.
     #[inline]
     fn table(&self, kind: Kind) -> &Table {
         // There is one for each kind, so the compiler drops the check.
@@ -119,31 +129,18 @@ impl Root {
         }
     }
 
-    /// Calls `f` with each chain of a kind, in their order from that of a key, until it returns
-    /// something.
+    /// What is counted for a kind.
     #[inline]
-    fn each_chain<'a, T>(
-        &'a self,
-        kind: Kind,
-        from: Key,
-        lock: &'a impl Held,
-        mut f: impl FnMut(&'a Chain<Entry>) -> Option<T>,
-    ) -> Option<T> {
-        let directory = self.table(kind).directory(lock);
-        let mut product = from.product();
-        loop {
-            let (chain, bits) = directory.chain(product);
-            if let Some(found) = f(chain) {
-                return Some(found);
-            }
-            // The least product that other top bits choose for.
-            let rest = u32::MAX.checked_shr(bits).unwrap_or(0);
-            product = (product | rest).checked_add(1)?;
+    fn counts(&self, kind: Kind) -> &Counts {
+        // As above.
+        match self.counts.get(kind as usize) {
+            Some(counts) => counts,
+            None => &self.counts[0],
         }
     }
 }
 
-/// Changes of the table. They all take the lock for writing.
+/// Changes of the table.
 impl Root {
     /// Links an entry under a given number, even if others have it too, and with details to be
     /// shown or hidden.
@@ -154,20 +151,16 @@ impl Root {
     ///
     /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: &Entry, id: u32, details: bool) {
-        let table = self.table(kind);
-        let lock = self.room(table);
-        let key = Key::new(id, table.serial(&lock));
-        let mut gap = Self::gap(table, key.product(), &lock);
-        // Behind those that have the number already.
-        while let Some(next) = gap.next().filter(|next| next.key() <= key) {
-            gap = Gap::behind(next);
-        }
+        let (table, counts) = (self.table(kind), self.counts(kind));
+        let key = Key::new(id, counts.ticket(1).serial());
+        let place = table.lock(key.hash());
         // INVARIANT: The entry is linked in this root below.
         entry.place(self.as_raw(), id, key, details);
-        // SAFETY: By the requirement of this function, and the gap was found under this lock.
-        // INVARIANT: Entries before it have lesser keys, those behind it greater ones.
-        unsafe { gap.fill(entry, &lock) };
-        table.linked(details, &lock);
+        // SAFETY: By the requirement of this function, and this is the bucket for its hash.
+        unsafe { place.insert(entry) };
+        let count = counts.came(details);
+        drop(place);
+        self.make_room(table, count);
     }
 
     /// Links an entry under the next number that no entry of its kind has.
@@ -177,32 +170,39 @@ impl Root {
     /// # Safety
     ///
     /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
-    #[inline]
+    #[inline(never)]
     pub(crate) unsafe fn add(&self, kind: Kind, entry: &Entry) {
-        // SAFETY: By the requirement of this function.
-        unsafe { self.add_to(self.table(kind), entry) }
+        let (table, counts) = (self.table(kind), self.counts(kind));
+        let (mut ticket, mut tried) = (counts.ticket(1), 0);
+        loop {
+            let key = Key::new(ticket.id(), ticket.turn());
+            let place = table.lock(key.hash());
+            let gap = place.gap(key.hash());
+            if gap.taken(key.hash()).is_none() {
+                // INVARIANT: The entry is linked in this root below.
+                entry.place(self.as_raw(), ticket.id(), key, false);
+                // SAFETY: By the requirement of this function, and nobody has its hash.
+                unsafe { gap.fill(entry) };
+                let count = counts.came(false);
+                drop(place);
+                return self.make_room(table, count);
+            }
+            drop(place);
+            ticket = Self::later_ticket(counts, &mut tried);
+        }
     }
 
-    /// The body of [`Self::add`]; `table` is that of the entry's kind.
-    ///
-    /// # Safety
-    ///
-    /// As for [`Self::add`].
+    /// Another ticket after so many whose numbers were taken: there may be many of them in a row, so
+    /// the steps become longer.
+    #[cold]
     #[inline(never)]
-    unsafe fn add_to(&self, table: &Table, entry: &Entry) {
-        let lock = self.room(table);
-        let mut id = table.next_id(&lock);
-        let mut key = Key::new(id, table.serial(&lock));
-        let mut gap = Self::gap(table, key.product(), &lock);
-        if is_taken(&gap, key.product()) {
-            (id, key, gap) = Self::find_unused(table, &lock);
-        }
-        // INVARIANT: The entry is linked in this root below.
-        entry.place(self.as_raw(), id, key, false);
-        // SAFETY: By the requirement of this function, and the gap was found under this lock.
-        // INVARIANT: Entries before it have lesser keys, those behind it greater ones.
-        unsafe { gap.fill(entry, &lock) };
-        table.linked(false, &lock);
+    fn later_ticket(counts: &Counts, tried: &mut u32) -> Ticket {
+        /// How often a step goes to the very next number.
+        const SINGLE: u32 = 8;
+        /// log2 of the longest step.
+        const LONGEST: u32 = 16;
+        *tried = tried.saturating_add(1);
+        counts.ticket(1u32.wrapping_shl(tried.saturating_sub(SINGLE).min(LONGEST)))
     }
 
     /// Puts another entry in the place of one that is dying; the other takes it
@@ -213,60 +213,24 @@ impl Root {
     /// `new` is not linked, and stays where it is until [`Self::remove`], [`Self::replace`] or
     /// [`Self::clean`].
     pub(crate) unsafe fn replace(&self, kind: Kind, old: &Entry, new: &Entry) {
-        let lock = self.rwsem.write();
+        let place = self.place_of(kind, old);
         new.take_over(old);
         // `clean` may have been faster.
         if old.root().is_null() {
             return;
         }
-        let key = old.key();
-        let mut gap = Self::gap(self.table(kind), key.product(), &lock);
-        while let Some(next) = gap.next().filter(|next| next.key() < key) {
-            gap = Gap::behind(next);
-        }
         // INVARIANT: The entry is linked in this root below.
-        new.place(self.as_raw(), old.id(), key, old.has_details());
-        // SAFETY: By the requirement of this function, and the gap was found under this lock.
-        // INVARIANT: Entries before it have lesser keys, those behind it no lesser ones; the one
-        // with the same key goes at once.
-        unsafe { gap.fill(new, &lock) };
-        Chain::remove(old, &lock);
+        new.place(self.as_raw(), old.id(), old.key(), old.has_details());
+        // SAFETY: The old one is in its bucket; the rest by the requirement of this function.
+        unsafe { place.replace(old, new) };
         // INVARIANT: The entry is linked no more.
         old.unplace();
     }
 
-    /// Takes the lock, and makes room for another entry if there are many.
+    /// Locks the bucket that an entry of this root is in.
     #[inline]
-    fn room(&self, table: &Table) -> WriteGuard<'_> {
-        let mut lock = self.rwsem.write();
-        if table.is_crowded() {
-            table.grow(&mut lock);
-        }
-        lock
-    }
-
-    /// The gap before the first entry with this product or a greater one.
-    #[inline]
-    fn gap<'a>(table: &'a Table, product: u32, lock: &'a impl Held) -> Gap<'a, Entry> {
-        let (chain, _) = table.directory(lock).chain(product);
-        let mut gap = chain.front(lock);
-        while let Some(next) = gap.next().filter(|next| next.key().product() < product) {
-            gap = Gap::behind(next);
-        }
-        gap
-    }
-
-    /// The next number that is not in use, a key for it, and the gap where that belongs.
-    #[cold]
-    fn find_unused<'a>(table: &'a Table, lock: &'a WriteGuard<'_>) -> (u32, Key, Gap<'a, Entry>) {
-        loop {
-            let id = table.next_id(lock);
-            let key = Key::new(id, table.serial(lock));
-            let gap = Self::gap(table, key.product(), lock);
-            if !is_taken(&gap, key.product()) {
-                return (id, key, gap);
-            }
-        }
+    fn place_of(&self, kind: Kind, entry: &Entry) -> Place<'_> {
+        self.table(kind).lock(entry.key().hash())
     }
 
     /// The root as an entry knows it.
@@ -276,87 +240,124 @@ impl Root {
     }
 
     /// Unlinks an entry of this root.
+    #[inline]
     pub(crate) fn remove(&self, kind: Kind, entry: &Entry) {
-        let lock = self.rwsem.write();
+        let place = self.place_of(kind, entry);
         // `clean` may have been faster.
         if !entry.root().is_null() {
-            self.unlink(kind, entry, &lock);
+            let count = self.unlink(kind, entry, &place);
             // INVARIANT: The entry is linked no more.
             entry.unplace();
+            drop(place);
+            if self.table(kind).is_sparse(count) {
+                self.shrink(kind);
+            }
         }
     }
 
-    /// Unlinks an entry that is linked, and is then to lose its place.
+    /// Unlinks an entry that is in this bucket, and is then to lose its place. Returns how many there
+    /// are now.
     #[inline]
-    fn unlink(&self, kind: Kind, entry: &Entry, lock: &WriteGuard<'_>) {
-        Chain::remove(entry, lock);
-        let table = self.table(kind);
-        if entry.state() == State::Dying {
-            table.dead(entry.has_details());
+    fn unlink(&self, kind: Kind, entry: &Entry, place: &Place<'_>) -> u32 {
+        // SAFETY: It is in this bucket.
+        unsafe { place.remove(entry) };
+        let counts = self.counts(kind);
+        match entry.state() {
+            // It was counted no more when it began to die.
+            State::Dying => counts.changed(),
+            _ => counts.went(entry.has_details()),
         }
-        table.unlinked(entry.has_details(), lock);
+    }
+
+    /// Makes more buckets if there are too many entries for those that there are.
+    #[inline]
+    fn make_room(&self, table: &Table, entries: u32) {
+        if table.is_crowded(entries) {
+            self.grow(table, entries);
+        }
+    }
+
+    /// The part of [`Self::make_room`] where the table grows, unless somebody else is at it.
+    #[cold]
+    #[inline(never)]
+    fn grow(&self, table: &Table, entries: u32) {
+        if let Some(lock) = self.rwsem.try_write() {
+            if table.is_crowded(entries) {
+                table.grow(entries, &lock);
+            }
+        }
+    }
+
+    /// Takes some buckets away, unless somebody else is at it.
+    #[cold]
+    #[inline(never)]
+    fn shrink(&self, kind: Kind) {
+        if let Some(lock) = self.rwsem.try_write() {
+            let unused = self.table(kind).shrink(&lock);
+            drop(lock);
+            // This may sleep.
+            drop(unused);
+        }
     }
 
     /// Counts an entry no more, although it keeps its place; takes no lock. [`Entry::drain`] is
     /// what makes it unreachable.
     #[inline]
     pub(crate) fn hide(&self, kind: Kind, entry: &Entry) {
-        self.table(kind).dying(entry.has_details());
+        self.counts(kind).went(entry.has_details());
     }
 
     /// Brings an entry back that was hidden and drained.
     pub(crate) fn revive(&self, kind: Kind, entry: &Entry) {
-        let _lock = self.rwsem.write();
+        let _place = self.place_of(kind, entry);
         entry.revive();
-        self.table(kind).dead(entry.has_details());
-        self.table(kind).restored();
+        self.counts(kind).came(entry.has_details());
+        self.counts(kind).restored();
     }
 
     /// Lets readers leave who might see what the entry's object was; see [`Entry::drain`]. A walk
     /// that passes meanwhile does not find it, so that is a change of the table.
     pub(crate) fn sync(&self, kind: Kind, entry: &Entry) {
-        let table = self.table(kind);
-        table.turn();
+        let counts = self.counts(kind);
+        counts.changed();
         entry.drain(State::Syncing);
-        let _lock = self.rwsem.write();
+        let _place = self.place_of(kind, entry);
         entry.revive();
-        table.turn();
+        counts.changed();
     }
 
     /// Unlinks all entries and makes them invalid; `report` is told of each before. Frees what the
     /// table had allocated.
     ///
     /// Nothing else may run on the root. Should a deletion do so all the same: while its entry has a
-    /// place it waits for the lock, and when its entry has none nothing here touches that any more.
+    /// place it waits for the lock of its bucket, and when its entry has none nothing here touches
+    /// that any more.
     pub(crate) fn clean(&self, mut report: impl FnMut(Kind, &Entry)) {
-        let mut lock = self.rwsem.write();
+        let lock = self.rwsem.write();
         for kind in Kind::ALL {
-            let _: Option<()> = self.each_chain(kind, Key::FIRST, &lock, |chain| {
-                while let Some(entry) = chain.first(&lock) {
-                    report(kind, entry);
-                    self.unlink(kind, entry, &lock);
-                    // INVARIANT: The entry is linked no more.
-                    entry.orphan();
+            let table = self.table(kind);
+            let mut from = Some(Key::FIRST);
+            while let Some(key) = from.and_then(|from| table.skip_empty(from)) {
+                let place = table.lock(key.hash());
+                match place.first() {
+                    None => from = table.end(&place, key),
+                    Some(entry) => {
+                        report(kind, entry);
+                        self.unlink(kind, entry, &place);
+                        // INVARIANT: The entry is linked no more.
+                        entry.orphan();
+                    }
                 }
-                None
-            });
-            self.table(kind).shrink(&mut lock);
+            }
+            table.reset(&lock);
         }
     }
 }
 
-/// Has the entry behind the gap, which is that of the product, this product?
+/// Returns true if a walk meets the entry, with or without those that have driver details.
 #[inline]
-fn is_taken(gap: &Gap<'_, Entry>, product: u32) -> bool {
-    gap.next()
-        .is_some_and(|next| next.key().product() == product)
-}
-
-/// Returns true if a walk from `start` on meets the entry, with or without those that have driver
-/// details.
-#[inline]
-fn is_met(entry: &Entry, start: Key, details: bool) -> bool {
-    entry.key() >= start && (details || !entry.has_details())
+fn is_met(entry: &Entry, details: bool) -> bool {
+    details || !entry.has_details()
 }
 
 /// Looking at the table.
@@ -364,23 +365,20 @@ impl Root {
     /// How many objects there are, with or without those that have driver details. Takes no lock.
     #[inline]
     pub(crate) fn count(&self, kind: Kind, details: bool) -> i32 {
-        self.table(kind).count(details)
+        self.counts(kind).count(details)
     }
 
     /// How many of the objects have an owner that is seen from a PID namespace.
     pub(crate) fn count_in(&self, kind: Kind, ns: &PidNamespace, details: bool) -> i32 {
-        let lock = self.rwsem.read();
         let mut count = 0i32;
-        let _: Option<()> = self.each_chain(kind, Key::FIRST, &lock, |chain| {
-            for entry in chain.iter(&lock) {
-                if (details || !entry.has_details())
-                    && entry.state() == State::Tracked
-                    && entry.owner().is_seen_from(ns)
-                {
-                    count = count.saturating_add(1);
-                }
+        let _: Option<()> = self.table(kind).walk(Key::FIRST, |entry| {
+            if is_met(entry, details)
+                && entry.state() == State::Tracked
+                && entry.owner().is_seen_from(ns)
+            {
+                count = count.saturating_add(1);
             }
-            None
+            ControlFlow::Continue(())
         });
         count
     }
@@ -389,71 +387,42 @@ impl Root {
     /// sync; never zero.
     #[inline]
     pub(crate) fn generation(&self, kind: Kind) -> u32 {
-        self.table(kind).generation()
+        self.counts(kind).generation()
     }
 
     /// Finds an object by its number and takes a reference to its entry.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(crate) fn get(&self, kind: Kind, id: u32) -> Option<ARef<Entry>> {
-        self.get_with(kind, id, |found| found)
-    }
-
-    /// Finds an object by its number, takes a reference to its entry, and returns what `f` makes of
-    /// that.
     #[inline]
-    pub(crate) fn get_with<T>(
-        &self,
-        kind: Kind,
-        id: u32,
-        f: impl FnOnce(Option<ARef<Entry>>) -> T,
-    ) -> T {
-        self.get_from(self.table(kind), id, f)
+    pub(crate) fn get(&self, kind: Kind, id: u32) -> Option<ARef<Entry>> {
+        let key = Key::new(id, 0);
+        let place = self.table(kind).lock(key.hash());
+        let first = place.gap(key.hash()).taken(key.hash())?;
+        first.find().or_else(|| Self::get_sibling(&place, key))
     }
 
-    /// The body of [`Self::get_with`].
-    // A function of its own: it needs fewer registers than its caller.
-    #[inline(never)]
-    fn get_from<T>(&self, table: &Table, id: u32, f: impl FnOnce(Option<ARef<Entry>>) -> T) -> T {
-        let product = Key::new(id, 0).product();
-        let lock = self.rwsem.read();
-        let (chain, _) = table.directory(&lock).chain(product);
-        let mut gap = chain.front(&lock);
-        let found = loop {
-            let Some(next) = gap.next() else {
-                break None;
-            };
-            let other = next.key().product();
-            if other != product {
-                if other > product {
-                    break None;
-                }
-            } else if let Some(found) = next.find() {
-                break Some(found);
-            }
-            gap = Gap::behind(next);
-        };
-        drop(lock);
-        f(found)
+    /// Finds one of several objects with one number.
+    #[cold]
+    fn get_sibling(place: &Place<'_>, key: Key) -> Option<ARef<Entry>> {
+        place
+            .iter_from(key)
+            .take_while(|entry| entry.key().hash() == key.hash())
+            .find_map(Entry::find)
     }
 
     /// Finds the first object at or behind a cursor, takes a reference to its entry, and moves the
     /// cursor behind it.
     pub(crate) fn next(&self, kind: Kind, cursor: &mut u64, details: bool) -> Option<ARef<Entry>> {
-        let start = Key::from_cursor(*cursor);
-        if self.table(kind).is_empty() {
+        if self.count(kind, true) == 0 {
             return None;
         }
-        let lock = self.rwsem.read();
-        let found = self.each_chain(kind, start, &lock, |chain| {
-            chain
-                .iter(&lock)
-                .filter(|entry| is_met(entry, start, details))
-                .find_map(Entry::find)
-        });
-        if let Some(found) = &found {
-            *cursor = found.key().next().into_cursor();
-        }
-        found
+        let start = Key::from_cursor(*cursor);
+        let found = self.table(kind).walk(start, |entry| {
+            match is_met(entry, details).then(|| entry.find()).flatten() {
+                Some(found) => ControlFlow::Break(found),
+                None => ControlFlow::Continue(()),
+            }
+        })?;
+        *cursor = found.key().next().into_cursor();
+        Some(found)
     }
 
     /// Writes the keys of the objects at or behind a cursor to `keys`, as C code gets them, until
@@ -469,20 +438,16 @@ impl Root {
         let start = Key::from_cursor(*cursor);
         let room = keys.len();
         let mut slots = keys.iter_mut();
-        let lock = self.rwsem.read();
-        let rest = self.each_chain(kind, start, &lock, |chain| {
-            chain
-                .iter(&lock)
-                .filter(|entry| is_met(entry, start, details))
-                .find(|entry| match slots.next() {
-                    Some(slot) => {
-                        slot.write(entry.key().into_sortable(entry.id()));
-                        false
-                    }
-                    None => true,
-                })
+        let rest = self.table(kind).walk(start, |entry| {
+            if is_met(entry, details) {
+                match slots.next() {
+                    Some(slot) => slot.write(entry.key().into_sortable(entry.id())),
+                    None => return ControlFlow::Break(entry.key()),
+                };
+            }
+            ControlFlow::Continue(())
         });
-        *cursor = rest.map_or(Key::LAST, Entry::key).into_cursor();
+        *cursor = rest.unwrap_or(Key::LAST).into_cursor();
         room.saturating_sub(slots.len())
     }
 
@@ -492,11 +457,9 @@ impl Root {
     ///
     /// `ENOENT` if it is gone, `EAGAIN` if it is being deleted, `EBUSY` if it is being synchronized.
     pub(crate) fn get_by_key(&self, kind: Kind, key: Key) -> Result<ARef<Entry>> {
-        let lock = self.rwsem.read();
-        let (chain, _) = self.table(kind).directory(&lock).chain(key.product());
-        chain
-            .iter(&lock)
-            .find(|entry| entry.key() >= key)
+        let place = self.table(kind).lock(key.hash());
+        let entry = place.iter_from(key).next();
+        entry
             .filter(|entry| entry.key() == key)
             .ok_or(ENOENT)?
             .find_or_state()
@@ -510,7 +473,7 @@ impl Root {
     /// How many deletions of objects of a kind were taken back; it wraps.
     #[inline]
     pub(crate) fn restores(&self, kind: Kind) -> u32 {
-        self.table(kind).restores()
+        self.counts(kind).restores()
     }
 }
 
@@ -548,7 +511,7 @@ mod tests {
         let root = fixture::root()?;
         let zero = TestEntry::tracked_as(&root, Kind::Pd, 0)?;
         let one = TestEntry::tracked_as(&root, Kind::Pd, 1)?;
-        root.table(Kind::Pd).start_at(u32::MAX);
+        root.counts(Kind::Pd).start_at(u32::MAX);
         let last = TestEntry::tracked(&root, Kind::Pd)?;
         let next = TestEntry::tracked(&root, Kind::Pd)?;
         assert_eq!((last.id(), next.id()), (u32::MAX, 2));
@@ -717,7 +680,7 @@ mod tests {
         assert_eq!(walk(&root, Kind::Pd, true)?, 0);
         assert!(root.get(Kind::Pd, entry.id()).is_none());
         // Its number is not given to another: it may come back with it.
-        root.table(Kind::Pd).start_at(0);
+        root.counts(Kind::Pd).start_at(0);
         let other = TestEntry::tracked(&root, Kind::Pd)?;
         assert!(other.id() != entry.id());
 

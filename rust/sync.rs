@@ -6,22 +6,24 @@
 //! that C allocated; they add nothing to what the C primitive is.
 
 pub(crate) mod barrier;
+pub(crate) mod bit_lock;
 pub(crate) mod completion;
 pub(crate) mod kref;
 pub(crate) mod once;
+pub(crate) mod preempt;
 pub(crate) mod rwsem;
 
 pub(crate) use self::{
     barrier::smp_rmb,
+    bit_lock::BitLock,
     completion::Completion,
     kref::{
         Kref,
         Put, //
     },
     once::Once,
+    preempt::PreemptGuard,
     rwsem::{
-        Guarded,
-        Held,
         RwSemaphore,
         WriteGuard, //
     },

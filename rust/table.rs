@@ -1,232 +1,175 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What a root keeps for one kind of object: counts, the next number, room to grow.
+//! The table of one kind of object: its buckets, as many as its entries need.
 
 use crate::{
     bindings,
+    bucket::Bucket,
+    buckets::{
+        Buckets,
+        Place,
+        Unused, //
+    },
     entry::Entry,
-    hlist::Chain,
-    segments::{
-        Directory,
-        Segments, //
+    key::{
+        Hash,
+        Key, //
     },
     sync::{
-        Guarded,
-        Held,
         Once,
         WriteGuard, //
     }, //
 };
-use core::mem::offset_of;
-use kernel::{
-    prelude::*,
-    sync::atomic::{
-        Acquire,
-        Atomic,
-        Full,
-        Relaxed, //
-    }, //
+use core::{
+    mem::offset_of,
+    ops::ControlFlow, //
 };
+use kernel::prelude::*;
 
 /// `struct rdma_restrack_table`.
 ///
-/// What is [`Once`] is written with the root's lock held for writing, and read at any time.
+/// All of it is read by every lookup, and written only where the table grows or shrinks.
 #[repr(C)]
 pub(crate) struct Table {
-    linked: Once<u32>,
-    details: Once<u32>,
-    dying: Atomic<i32>,
-    dying_details: Atomic<i32>,
-    changes: Once<u32>,
-    turns: Atomic<i32>,
-    restored: Atomic<i32>,
-    next_id: Once<u32>,
-    grow_at: Once<u32>,
-    directory: Guarded<Directory>,
+    buckets: Buckets,
+    grow_above: Once<u32>,
+    shrink_below: Once<u32>,
 }
 
 const _: () = {
     use bindings::rdma_restrack_table as C;
     assert!(size_of::<Table>() == size_of::<C>());
     assert!(align_of::<Table>() == align_of::<C>());
-    assert!(offset_of!(Table, linked) == offset_of!(C, linked));
-    assert!(offset_of!(Table, restored) == offset_of!(C, restored));
-    assert!(offset_of!(Table, next_id) == offset_of!(C, next_id));
-    assert!(offset_of!(Table, directory) == offset_of!(C, directory));
+    assert!(offset_of!(Table, buckets) == offset_of!(C, buckets));
+    assert!(offset_of!(Table, grow_above) == offset_of!(C, grow_above));
+    assert!(offset_of!(Table, shrink_below) == offset_of!(C, shrink_below));
 };
 
 impl Table {
-    /// Sets up a table that is zeroed, with the chains of the root.
+    /// How many entries the buckets in the root are for.
+    const SMALL: u32 = 32;
+
+    /// How many buckets a table keeps, once it has them, until its root is cleaned: 16 KiB.
+    const KEPT: u32 = 2048;
+
+    /// How many buckets come or go at a time.
+    const STEP: u32 = 16;
+
+    /// How many entries are walked over without a pause, where a bucket has more.
+    const STRIDE: u32 = 64;
+
+    /// Sets up a table that is zeroed, with the buckets of the root.
     ///
     /// # Safety
     ///
-    /// The table is valid for writes, new, and does not move. The chains, `1 << chain_bits` of them,
-    /// live as long as it.
-    pub(crate) unsafe fn init(this: *mut Self, run: *const Chain<Entry>, chain_bits: u32) {
+    /// As for [`Buckets::init`].
+    pub(crate) unsafe fn init(this: *mut Self, first: *mut Bucket<Entry>, count: u32) {
         // SAFETY: The field of an object that is valid for writes.
-        let directory = unsafe { &raw mut (*this).directory };
-        // SAFETY: By the requirements of this function; `Guarded` is transparent.
-        unsafe { Directory::init(directory.cast(), run, chain_bits) };
+        let buckets = unsafe { &raw mut (*this).buckets };
+        // SAFETY: By the requirements of this function.
+        unsafe { Buckets::init(buckets, first, count) };
         // SAFETY: The field of a live object.
-        unsafe { &(*this).grow_at }.store(Self::SMALL);
+        unsafe { &(*this).grow_above }.store(Self::SMALL);
     }
-}
 
-/// Counting.
-impl Table {
-    /// The serial number of the next add: [`Self::linked`] makes the one after it another.
+    /// Locks the bucket for a hash.
     #[inline]
-    pub(crate) fn serial(&self, _lock: &WriteGuard<'_>) -> u32 {
-        self.changes.load()
+    pub(crate) fn lock(&self, hash: Hash) -> Place<'_> {
+        self.buckets.lock(hash)
     }
 
-    /// An entry was linked.
+    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
     #[inline]
-    pub(crate) fn linked(&self, details: bool, _lock: &WriteGuard<'_>) {
-        self.linked.store(self.linked.load().wrapping_add(1));
-        if details {
-            self.details.store(self.details.load().wrapping_add(1));
-        }
-        self.changes.store(self.changes.load().wrapping_add(1));
+    pub(crate) fn end(&self, bucket: &Place<'_>, key: Key) -> Option<Key> {
+        self.buckets.end(bucket, key)
     }
 
-    /// An entry was unlinked.
+    /// Passes over the buckets from this key on that are empty; none if there is nothing else.
     #[inline]
-    pub(crate) fn unlinked(&self, details: bool, _lock: &WriteGuard<'_>) {
-        self.linked.store(self.linked.load().wrapping_sub(1));
-        if details {
-            self.details.store(self.details.load().wrapping_sub(1));
-        }
-        self.changes.store(self.changes.load().wrapping_add(1));
+    pub(crate) fn skip_empty(&self, from: Key) -> Option<Key> {
+        self.buckets.skip_empty(from)
     }
 
-    /// An entry that is linked begins to be deleted.
+    /// Calls `f` with the entries that have this key or a greater one, in order, until it breaks
+    /// off. An entry that is there all the time is met, exactly once; `f` is called with the lock of
+    /// its bucket held.
     #[inline]
-    pub(crate) fn dying(&self, details: bool) {
-        self.dying.add(1, Relaxed);
-        if details {
-            self.dying_details.add(1, Relaxed);
-        }
-        self.turn();
-    }
-
-    /// An entry that was being deleted is unlinked, or comes back.
-    #[inline]
-    pub(crate) fn dead(&self, details: bool) {
-        self.dying.add(-1, Relaxed);
-        if details {
-            self.dying_details.add(-1, Relaxed);
-        }
-        self.turn();
-    }
-
-    /// A deletion was taken back, and the entry can be found again.
-    #[inline]
-    pub(crate) fn restored(&self) {
-        let _ = self.restored.fetch_add(1, Full);
-    }
-
-    /// How many deletions were taken back.
-    #[inline]
-    pub(crate) fn restores(&self) -> u32 {
-        self.restored.load(Acquire) as u32
-    }
-
-    /// An entry that is linked goes out of sight, or comes back; the counts stay as they are.
-    #[inline]
-    pub(crate) fn turn(&self) {
-        let _ = self.turns.fetch_add(1, Full);
-    }
-
-    /// Is nothing linked?
-    #[inline]
-    pub(crate) fn is_empty(&self) -> bool {
-        self.linked.load() == 0
-    }
-
-    /// How many entries a lookup can find, with or without those that have driver details.
-    ///
-    /// The counters are not read at once: while entries come and go, the result is one that was
-    /// nearly true.
-    #[inline]
-    pub(crate) fn count(&self, details: bool) -> i32 {
-        let alive = |linked: &Once<u32>, dying: &Atomic<i32>| {
-            (linked.load() as i32).wrapping_sub(dying.load(Relaxed))
-        };
-        let all = alive(&self.linked, &self.dying);
-        let hidden = match details {
-            true => 0,
-            false => alive(&self.details, &self.dying_details),
-        };
-        all.wrapping_sub(hidden).max(0)
-    }
-
-    /// A number that changes whenever an entry comes or goes, or is out of sight for the time of a
-    /// sync; never zero.
-    #[inline]
-    pub(crate) fn generation(&self) -> u32 {
-        let turns = self.turns.load(Relaxed) as u32;
-        // The lowest bit keeps it from being zero.
-        (self.changes.load().wrapping_add(turns) << 1) | 1
-    }
-}
-
-/// Numbers.
-impl Table {
-    /// The next number to try for a new object.
-    #[inline]
-    pub(crate) fn next_id(&self, _lock: &WriteGuard<'_>) -> u32 {
-        let id = self.next_id.load();
-        self.next_id.store(id.wrapping_add(1));
-        id
-    }
-
-    /// Makes this the next number to try.
-    #[cfg(CONFIG_KUNIT = "y")]
-    pub(crate) fn start_at(&self, id: u32) {
-        self.next_id.store(id);
-    }
-}
-
-/// Chains.
-impl Table {
-    /// How many entries the chains in the root are for.
-    const SMALL: u32 = 32;
-
-    /// The chains of the kind.
-    #[inline]
-    pub(crate) fn directory<'a>(&'a self, lock: &'a impl Held) -> &'a Directory {
-        self.directory.get(lock)
-    }
-
-    /// Are there more entries than the chains are for?
-    #[inline]
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.linked.load() >= self.grow_at.load()
-    }
-
-    /// Makes more chains, if there is memory for them.
-    #[cold]
-    pub(crate) fn grow(&self, lock: &mut WriteGuard<'_>) {
-        let mut segments = self.directory.get_mut(lock).take();
-        let grown = match &mut segments {
-            Some(segments) => segments.grow(lock),
-            None => {
-                Segments::new(self.directory(lock).run(), lock).map(|first| segments = Some(first))
+    pub(crate) fn walk<T>(
+        &self,
+        mut from: Key,
+        mut f: impl FnMut(&Entry) -> ControlFlow<T>,
+    ) -> Option<T> {
+        loop {
+            from = self.skip_empty(from)?;
+            let place = self.lock(from.hash());
+            let mut next = self.end(&place, from);
+            for (count, entry) in (0..).zip(place.iter_from(from)) {
+                if count == Self::STRIDE {
+                    next = Some(entry.key());
+                    break;
+                }
+                if let ControlFlow::Break(found) = f(entry) {
+                    return Some(found);
+                }
             }
-        };
-        let capacity = segments.as_ref().map_or(0, |segments| segments.capacity());
-        self.directory.get_mut(lock).set(segments);
-        self.grow_at.store(match grown {
-            Ok(()) => u32::try_from(capacity).unwrap_or(u32::MAX),
-            // Do not ask again for every single entry.
-            Err(_) => self.linked.load().saturating_add(Self::SMALL),
-        });
+            from = next?;
+        }
+    }
+}
+
+/// Growing and shrinking.
+impl Table {
+    /// Are there more entries than the buckets are for?
+    #[inline]
+    pub(crate) fn is_crowded(&self, entries: u32) -> bool {
+        entries > self.grow_above.load()
     }
 
-    /// Gives up all chains but those in the root; nothing is linked.
-    pub(crate) fn shrink(&self, lock: &mut WriteGuard<'_>) {
-        self.directory.get_mut(lock).set(None);
-        self.grow_at.store(Self::SMALL);
+    /// Are there far fewer entries than the buckets are for?
+    #[inline]
+    pub(crate) fn is_sparse(&self, entries: u32) -> bool {
+        entries < self.shrink_below.load()
+    }
+
+    /// Makes more buckets for so many entries, if there is memory for them: some at a time.
+    pub(crate) fn grow(&self, entries: u32, lock: &WriteGuard<'_>) {
+        for _ in 0..Self::STEP {
+            if self.buckets.grow(lock).is_err() {
+                // Chains get longer. Do not ask again for every single entry.
+                return self.grow_above.store(entries.saturating_add(Self::SMALL));
+            }
+        }
+        self.adapt();
+    }
+
+    /// Takes away some buckets, if there are many; see [`Buckets::shrink`].
+    ///
+    /// A table of a size that is between these bounds stays as it is: four times as many entries as
+    /// it shrinks at make it grow.
+    pub(crate) fn shrink(&self, lock: &WriteGuard<'_>) -> Option<Unused> {
+        let mut unused = None;
+        for _ in 0..Self::STEP {
+            if self.buckets.count() > Self::KEPT {
+                unused = self.buckets.shrink(lock).or(unused);
+            }
+        }
+        self.adapt();
+        unused
+    }
+
+    /// Gives up all buckets but those in the root. There is no entry.
+    pub(crate) fn reset(&self, lock: &WriteGuard<'_>) {
+        self.buckets.reset(lock);
+        self.adapt();
+    }
+
+    /// Works out the bounds for the buckets of now.
+    fn adapt(&self) {
+        let count = self.buckets.count();
+        self.grow_above.store(count.max(Self::SMALL));
+        self.shrink_below.store(match count > Self::KEPT {
+            true => count / 4,
+            false => 0,
+        });
     }
 }

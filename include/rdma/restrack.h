@@ -45,6 +45,7 @@
 #include <linux/completion.h>
 #include <linux/hashtable.h>
 #include <linux/kref.h>
+#include <linux/rbtree_types.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -96,49 +97,54 @@ enum rdma_restrack_type {
  * &struct ib_device.
  */
 struct rdma_restrack_table {
-	/* private: entries in the table */
-	u32			linked;
+	/* private: how many buckets there are, and where */
+	struct {
+		u64		size;
+		void		*first;
+		u32		first_count;
+		void		*trunk;
+	} buckets;
+	/* private: how many entries are too many, and too few, for these */
+	u32			grow_above;
+	u32			shrink_below;
+};
+
+/**
+ * struct rdma_restrack_counts - what a root counts for one type of object
+ *
+ * Private to the tracker, as &struct rdma_restrack_table is.
+ */
+struct rdma_restrack_counts {
+	/* private: the next number, and how often the numbers have wrapped */
+	atomic64_t		tickets;
+	/* private: how many objects there are, and how often that has changed */
+	atomic64_t		objects;
 	/* private: those of them that are shown only on request */
-	u32			details;
-	/* private: entries in the table that are being deleted */
-	atomic_t		dying;
-	/* private: those of them that are shown only on request */
-	atomic_t		dying_details;
-	/* private: how often an entry was linked or unlinked */
-	u32			changes;
-	/* private: how often a linked entry went out of sight, or came back */
-	atomic_t		turns;
+	atomic_t		details;
 	/* private: how many deletions were taken back */
 	atomic_t		restored;
-	/* private: where the search for an unused number starts */
-	u32			next_id;
-	/* private: how many linked entries are too many for the chains */
-	u32			grow_at;
-	/* private: where the chains are */
-	struct {
-		const void	*places;
-		u32		shift;
-		struct {
-			const void	*base;
-			u32		shift;
-		} first;
-		void		*segments;
-	} directory;
+	/* private: the next one is not in the same cache line */
+	u64			apart[5];
 };
 
 /**
  * struct rdma_restrack_root - main resource tracking management entity,
  * one for each device
- * @rwsem: protects @hash and the links between entries; taken for writing when
- *	an entry comes or goes, for reading to walk or look up
+ * @rwsem: held for writing to change the number of buckets, and to clean. The
+ *	buckets have locks of their own
  * @hash: global database of all resources of the device; each type has a run
  *	of buckets of its own. Walk it with rdma_restrack_next(), never directly
- * @table: per type: counters and the next number to give out (private)
+ * @table: per type: where more buckets are (private)
+ * @counts: per type: counters and the next number to give out (private)
  */
 struct rdma_restrack_root {
 	struct rw_semaphore		rwsem;
 	DECLARE_HASHTABLE(hash, RDMA_RESTRACK_HASH_BITS);
 	struct rdma_restrack_table	table[RDMA_RESTRACK_MAX];
+	/* private: what is written all the time is apart from what is read */
+	u64				apart[8];
+	/* public: */
+	struct rdma_restrack_counts	counts[RDMA_RESTRACK_MAX];
 };
 
 /**
@@ -166,8 +172,17 @@ struct rdma_restrack_entry {
 	struct task_struct	*task;
 	/** @kern_name: name of the owner of an object created by the kernel */
 	const char		*kern_name;
-	/** @node: link in &rdma_restrack_root.hash */
-	struct hlist_node	node;
+	union {
+		struct {
+			/** @node: link in &rdma_restrack_root.hash */
+			struct hlist_node	node;
+			/* private: other entries with the same number */
+			struct rb_root		siblings;
+		};
+		/* private: link of such an entry */
+		struct rb_node		sibling;
+	};
+	/* public: */
 	/** @type: what kind of object this is */
 	enum rdma_restrack_type	type;
 	/**
@@ -178,8 +193,8 @@ struct rdma_restrack_entry {
 	bool			no_track;
 	/** @user: the object belongs to a process */
 	bool			user;
-	/* private: shown only when driver details are asked for */
-	bool			details;
+	/* private: what is to be known of the entry's place */
+	u8			flags;
 	/* private: where in its life the entry is */
 	u8			state;
 	/* public: */
@@ -592,7 +607,7 @@ u32 rdma_restrack_generation(struct rdma_restrack_root *res,
  * with equal numbers as they were added; they do not come in this order. Keys of
  * objects that are being deleted or synchronized are among them.
  *
- * A call holds the lock of the root for reading while it collects. May sleep.
+ * May sleep.
  *
  * Return: how many keys there are in @keys; less than @max at the end.
  */

@@ -2,6 +2,7 @@
 /* What bindgen reads: the C types and functions that the Rust side uses. */
 
 #include <linux/hash.h>
+#include <linux/rbtree.h>
 #include <rdma/restrack.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/rdma_cm.h>

@@ -9,6 +9,7 @@ use core::{
     sync::atomic::{
         AtomicI32,
         AtomicPtr,
+        AtomicU64,
         Ordering, //
     }, //
 };
@@ -73,6 +74,25 @@ impl<T> Once<*mut T> {
     pub(crate) fn store_release(&self, value: *mut T) {
         // SAFETY: The value of a live object, which all access atomically.
         unsafe { AtomicPtr::from_ptr(self.0.get()) }.store(value, Ordering::Release);
+    }
+}
+
+impl Once<u64> {
+    /// The value of now. What follows comes after all that was done before the value was set by
+    /// [`Self::store_release`].
+    #[doc(alias = "smp_load_acquire")]
+    #[inline]
+    pub(crate) fn load_acquire(&self) -> u64 {
+        // SAFETY: The value of a live object, which all access atomically.
+        unsafe { AtomicU64::from_ptr(self.0.get()) }.load(Ordering::Acquire)
+    }
+
+    /// Sets the value, after all that was done before.
+    #[doc(alias = "smp_store_release")]
+    #[inline]
+    pub(crate) fn store_release(&self, value: u64) {
+        // SAFETY: The value of a live object, which all access atomically.
+        unsafe { AtomicU64::from_ptr(self.0.get()) }.store(value, Ordering::Release);
     }
 }
 

@@ -120,7 +120,7 @@ static void history_15_numbers_wrap(struct kunit *test)
 	struct rdma_restrack_entry *res[5];
 	int i, j;
 
-	dev->res.table[RDMA_RESTRACK_MR].next_id = U32_MAX - 1;
+	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, U32_MAX - 1);
 	for (i = 0; i < ARRAY_SIZE(res); i++)
 		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL),
@@ -146,7 +146,7 @@ static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
 		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	/* leave a hole */
 	rdma_restrack_del(old[3]);
-	dev->res.table[RDMA_RESTRACK_MR].next_id = U32_MAX;
+	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, U32_MAX);
 	for (i = 0; i < ARRAY_SIZE(res); i++)
 		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 

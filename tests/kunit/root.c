@@ -121,7 +121,7 @@ static void clean_lists_what_is_left(struct kunit *test)
 	struct log *log;
 	char pid[16];
 
-	dev->res.table[RDMA_RESTRACK_MR].next_id = 987654;
+	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, 987654);
 	mr[0] = mock_object(test, dev, RDMA_RESTRACK_MR);
 	mock_own(test, owner, mr[0]);
 	gone = mock_tracked(test, dev, RDMA_RESTRACK_MR);

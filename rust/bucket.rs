@@ -1,0 +1,742 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! A bucket of a hash table: a chain of objects that carry their own links, with a lock in its head.
+//!
+//! C headers: [`include/linux/list_bl.h`](srctree/include/linux/list_bl.h),
+//! [`include/linux/list.h`](srctree/include/linux/list.h)
+
+use crate::{
+    bindings,
+    key::{
+        Hash,
+        Key, //
+    },
+    siblings::{
+        self,
+        Siblings, //
+    },
+    sync::{
+        bit_lock::BIT,
+        BitLock,
+        PreemptGuard, //
+    }, //
+};
+use core::{
+    marker::PhantomData,
+    mem::ManuallyDrop,
+    ptr::{
+        self,
+        NonNull, //
+    },
+};
+use kernel::types::{
+    NotThreadSafe,
+    Opaque, //
+};
+
+/// The links of an object: `struct hlist_node`, and behind it room for a tree.
+///
+/// Of the objects with one hash the first, which has the least key, is in the chain; the others are
+/// its [siblings](crate::siblings), in a tree of which it has the root.
+///
+/// # Invariants
+///
+/// - The links are all NULL if the object is in no bucket.
+/// - If it is in one, they are `tree` for an object that [`Linked::is_sibling`], else `chain`.
+#[repr(transparent)]
+pub(crate) struct Node(Opaque<Links>);
+
+/// See [`Node`].
+#[repr(C)]
+pub(crate) union Links {
+    chain: ChainLinks,
+    tree: ManuallyDrop<bindings::rb_node>,
+}
+
+/// The links of an object in the chain.
+#[derive(Clone, Copy)]
+#[repr(C)]
+struct ChainLinks {
+    next: *mut Links,
+    /// The link to this object: in the object before it, or in the head.
+    link: *mut *mut Links,
+    siblings: *mut bindings::rb_node,
+}
+
+const _: () = {
+    use bindings::{
+        hlist_node,
+        rb_node,
+        rb_root, //
+    };
+    use core::mem::offset_of;
+    assert!(offset_of!(ChainLinks, next) == offset_of!(hlist_node, next));
+    assert!(offset_of!(ChainLinks, link) == offset_of!(hlist_node, pprev));
+    assert!(offset_of!(ChainLinks, siblings) == size_of::<hlist_node>());
+    assert!(size_of::<rb_root>() == size_of::<*mut rb_node>());
+    assert!(size_of::<Links>() == size_of::<rb_node>());
+};
+
+impl ChainLinks {
+    const NONE: Self = Self {
+        next: ptr::null_mut(),
+        link: ptr::null_mut(),
+        siblings: ptr::null_mut(),
+    };
+}
+
+impl Node {
+    /// The links of an object that is in no bucket.
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        // INVARIANT: They are all NULL.
+        Self(Opaque::zeroed())
+    }
+
+    /// The links.
+    #[inline]
+    pub(crate) fn links(&self) -> *mut Links {
+        self.0.get()
+    }
+
+    /// The links of an object in a chain.
+    #[inline]
+    fn chain(&self) -> *mut ChainLinks {
+        self.links().cast()
+    }
+
+    /// The tree of the siblings of an object in a chain.
+    #[inline]
+    fn siblings<T: Linked>(&self) -> Siblings<'_, T> {
+        // SAFETY: The field of a live object.
+        let root = unsafe { &raw mut (*self.chain()).siblings };
+        // SAFETY: A live object in a chain whose bucket is locked: nobody else has its links.
+        unsafe { Siblings::at(root.cast()) }
+    }
+}
+
+/// An object that can be in a [`Bucket`].
+///
+/// # Safety
+///
+/// - [`Self::NODE_OFFSET`] is where in `Self` the [`Node`] is that [`Self::node`] returns.
+/// - [`Self::is_sibling`] is what [`Self::set_sibling`] last set, at first false.
+/// - [`Self::key`] stays the same while the object is in a bucket.
+pub(crate) unsafe trait Linked: Sized {
+    /// Offset of the node in the object, in bytes.
+    const NODE_OFFSET: usize;
+
+    /// The links of the object.
+    fn node(&self) -> &Node;
+
+    /// Where the object belongs in the table.
+    fn key(&self) -> Key;
+
+    /// Is the object in a tree of siblings, and not in the chain itself?
+    fn is_sibling(&self) -> bool;
+
+    /// Says where the object is; for this file.
+    fn set_sibling(&self, is_sibling: bool);
+}
+
+/// The object with these links.
+///
+/// # Safety
+///
+/// The links are those of a live `T` which stays during `'a`.
+#[inline]
+pub(crate) unsafe fn object<'a, T: Linked>(links: NonNull<Links>) -> &'a T {
+    // SAFETY: By the requirement of this function and the definition of `Linked`.
+    let object = unsafe { links.byte_sub(T::NODE_OFFSET) };
+    // SAFETY: As above.
+    unsafe { object.cast().as_ref() }
+}
+
+/// Wraps the kernel's `struct hlist_head`, used as a `struct hlist_bl_head`: a chain of `T`s that
+/// it does not own, sorted by key. The lowest bit of the pointer to the first one is a spinlock.
+///
+/// # Invariants
+///
+/// - Every object in the bucket is a live `T`, and its links change only while the lock is held.
+/// - Objects are sorted by key. Of those with one hash only the first is in the chain.
+#[repr(transparent)]
+pub(crate) struct Bucket<T: Linked>(Opaque<bindings::hlist_head>, PhantomData<T>);
+
+impl<T: Linked> Bucket<T> {
+    /// An empty bucket.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) const fn new() -> Self {
+        Self(Opaque::zeroed(), PhantomData)
+    }
+
+    /// Takes the lock.
+    ///
+    /// # Safety
+    ///
+    /// The bucket stays during `'a`, and preemption is disabled so long.
+    #[doc(alias = "hlist_bl_lock")]
+    #[inline]
+    pub(crate) unsafe fn lock<'a>(this: NonNull<Self>, guard: &PreemptGuard) -> Locked<'a, T> {
+        #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
+        // SAFETY: There is no requirement.
+        unsafe {
+            bindings::restrack_helper_bucket_acquire(0)
+        };
+        // SAFETY: By the requirement of this function.
+        unsafe { this.as_ref() }.bit().lock(guard);
+        // INVARIANT: It is locked.
+        Locked(this, PhantomData, NotThreadSafe)
+    }
+
+    /// Takes the lock of a bucket while that of a lower one of the same table is held.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::lock`].
+    pub(crate) unsafe fn lock_upper<'a>(
+        this: NonNull<Self>,
+        guard: &PreemptGuard,
+    ) -> Locked<'a, T> {
+        #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
+        // SAFETY: There is no requirement.
+        unsafe {
+            bindings::restrack_helper_bucket_acquire(1)
+        };
+        // SAFETY: By the requirement of this function.
+        unsafe { this.as_ref() }.bit().lock(guard);
+        // INVARIANT: It is locked.
+        Locked(this, PhantomData, NotThreadSafe)
+    }
+
+    /// Returns true if the bucket has no object and nobody has locked it. Takes no lock.
+    ///
+    /// After true, what was done under the lock before is visible.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.bit().is_null()
+    }
+
+    /// The lock.
+    #[inline]
+    fn bit(&self) -> &BitLock {
+        // SAFETY: The pointer of a live object, which all access as whole words.
+        unsafe { &*self.0.get().cast::<BitLock>() }
+    }
+}
+
+/// A link in a chain. That in the head has the lock bit of the bucket in it.
+///
+/// # Invariants
+///
+/// It is the head of a bucket that is locked during `'l`, or in an object in its chain.
+#[derive(Clone, Copy)]
+struct Link<'l>(*mut *mut Links, PhantomData<&'l ()>);
+
+impl<'l> Link<'l> {
+    /// The link behind an object in the chain.
+    #[inline]
+    fn behind<T: Linked>(object: &'l T) -> Self {
+        // INVARIANT: The first of the links of an object in the chain.
+        Self(object.node().links().cast(), PhantomData)
+    }
+
+    /// The object that the link leads to.
+    #[inline]
+    fn object<T: Linked>(self) -> Option<&'l T> {
+        let links = NonNull::new(self.get())?;
+        // SAFETY: The links of an object in a bucket that is locked during `'l`.
+        Some(unsafe { object(links) })
+    }
+
+    /// Where the link leads.
+    #[inline]
+    fn get(self) -> *mut Links {
+        // SAFETY: By the type invariant. In the head others look at the lock bit meanwhile.
+        unsafe { self.0.read_volatile() }.map_addr(|address| address & !BIT)
+    }
+
+    /// Makes the link lead elsewhere; the lock bit stays.
+    ///
+    /// # Safety
+    ///
+    /// What is there is NULL, or the links of an object that is in the chain from now on.
+    #[inline]
+    unsafe fn set(self, links: *mut Links) {
+        // SAFETY: As in `get`.
+        let old = unsafe { self.0.read_volatile() };
+        let new = links.map_addr(|address| address | (old.addr() & BIT));
+        // SAFETY: As above; who holds the lock is the only one to write.
+        unsafe { self.0.write_volatile(new) };
+        if let Some(links) = NonNull::new(links) {
+            // SAFETY: By the requirement of this function.
+            unsafe { (*links.as_ptr().cast::<ChainLinks>()).link = self.0 };
+        }
+    }
+}
+
+/// A [`Bucket`] whose lock is held; released on drop, by the thread that took it.
+///
+/// # Invariants
+///
+/// The bucket stays while this exists, and this thread holds its lock.
+#[must_use = "the lock is released when this is dropped"]
+pub(crate) struct Locked<'a, T: Linked>(NonNull<Bucket<T>>, PhantomData<&'a T>, NotThreadSafe);
+
+impl<T: Linked> Drop for Locked<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        // SAFETY: By the type invariant.
+        let bit = unsafe { self.0.as_ref() }.bit();
+        // SAFETY: As above.
+        unsafe { bit.unlock() };
+        #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
+        // SAFETY: This thread has acquired it.
+        unsafe {
+            bindings::restrack_helper_bucket_release()
+        };
+    }
+}
+
+impl<T: Linked> Locked<'_, T> {
+    /// The link to the first object.
+    #[inline]
+    fn head(&self) -> Link<'_> {
+        // INVARIANT: By the type invariant.
+        Link(self.0.as_ptr().cast(), PhantomData)
+    }
+
+    /// The first object of the bucket.
+    #[inline]
+    pub(crate) fn first(&self) -> Option<&T> {
+        self.head().object()
+    }
+
+    /// The objects with this key or a greater one, in order.
+    #[inline]
+    pub(crate) fn iter_from(&self, from: Key) -> Iter<'_, T> {
+        let gap = self.gap(from.hash());
+        let (mut first, mut sibling) = (gap.next, None);
+        if let Some(object) = gap.taken(from.hash()).filter(|first| first.key() < from) {
+            sibling = object.node().siblings().first_from(from);
+            if sibling.is_none() {
+                first = Link::behind(object).object();
+            }
+        }
+        Iter { first, sibling }
+    }
+
+    /// The gap before the first object with this hash or a greater one.
+    #[inline]
+    pub(crate) fn gap(&self, hash: Hash) -> Gap<'_, T> {
+        let mut link = self.head();
+        let mut next = link.object::<T>();
+        while let Some(object) = next.filter(|next| next.key().hash().is_before(hash)) {
+            link = Link::behind(object);
+            next = link.object();
+        }
+        Gap { link, next }
+    }
+
+    /// Puts an object where its key belongs.
+    ///
+    /// # Safety
+    ///
+    /// The object is in no bucket and stays until it is removed, and this is the bucket for its
+    /// hash. No other object has its key.
+    pub(crate) unsafe fn insert(&self, object: &T) {
+        let gap = self.gap(object.key().hash());
+        match gap.taken(object.key().hash()) {
+            // SAFETY: By the requirement of this function.
+            None => unsafe { gap.fill(object) },
+            Some(first) if first.key() < object.key() => {
+                // SAFETY: By the requirement of this function.
+                unsafe { first.node().siblings().insert(object) };
+                object.set_sibling(true);
+            }
+            Some(first) => {
+                // SAFETY: By the requirement of this function.
+                unsafe { take_place(first, object) };
+                // SAFETY: It has lost its place, and is a live object of this bucket.
+                unsafe { object.node().siblings().insert(first) };
+                first.set_sibling(true);
+            }
+        }
+    }
+
+    /// Takes an object out.
+    ///
+    /// # Safety
+    ///
+    /// The object is in this bucket.
+    #[doc(alias = "hlist_del_init")]
+    #[inline]
+    pub(crate) unsafe fn remove(&self, object: &T) {
+        if object.is_sibling() {
+            // SAFETY: By the requirement of this function.
+            unsafe { self.remove_sibling(object) };
+        } else {
+            // SAFETY: By the requirement of this function it is in the chain.
+            let links = unsafe { *object.node().chain() };
+            if links.siblings.is_null() {
+                // INVARIANT: What leads to an object in the chain.
+                let link = Link(links.link, PhantomData);
+                // SAFETY: What is behind the object is in the chain.
+                unsafe { link.set(links.next) };
+            } else {
+                // SAFETY: By the requirement of this function.
+                unsafe { bequeath(object) };
+            }
+        }
+        // SAFETY: The links of a live object, which is in no bucket any more.
+        // INVARIANT: They say so.
+        unsafe { *object.node().chain() = ChainLinks::NONE };
+    }
+
+    /// Takes a sibling out.
+    ///
+    /// # Safety
+    ///
+    /// It is in this bucket.
+    #[cold]
+    #[inline(never)]
+    unsafe fn remove_sibling(&self, object: &T) {
+        let hash = object.key().hash();
+        if let Some(first) = self.gap(hash).taken(hash) {
+            // SAFETY: It is a sibling of the first one with its hash.
+            unsafe { first.node().siblings().remove(object) };
+        }
+        object.set_sibling(false);
+    }
+
+    /// Puts an object in the place of another one with the same key, which is in no bucket then.
+    ///
+    /// # Safety
+    ///
+    /// `old` is in this bucket; `new` is in none, and stays until it is removed.
+    pub(crate) unsafe fn replace(&self, old: &T, new: &T) {
+        if old.is_sibling() {
+            // SAFETY: By the requirement of this function.
+            unsafe { self.remove(old) };
+            // SAFETY: As above; it is the bucket for the hash of the old one, which is the same.
+            unsafe { self.insert(new) };
+        } else {
+            // SAFETY: By the requirement of this function.
+            unsafe { take_place(old, new) };
+            // SAFETY: The links of a live object, which is in no bucket any more.
+            // INVARIANT: They say so.
+            unsafe { *old.node().chain() = ChainLinks::NONE };
+        }
+    }
+
+    /// Moves the objects from the first one on of which `goes` is true to another bucket.
+    ///
+    /// # Safety
+    ///
+    /// The other bucket is empty, and the one for these objects from now on.
+    pub(crate) unsafe fn split(&self, upper: &Locked<'_, T>, goes: impl Fn(&T) -> bool) {
+        let mut link = self.head();
+        while let Some(stays) = link.object::<T>().filter(|next| !goes(next)) {
+            link = Link::behind(stays);
+        }
+        let rest = link.get();
+        // SAFETY: The chain ends here.
+        unsafe { link.set(ptr::null_mut()) };
+        // SAFETY: The rest of the chain, to which nothing else leads any more.
+        unsafe { upper.head().set(rest) };
+    }
+
+    /// Moves all objects of another bucket to the end of this one.
+    ///
+    /// # Safety
+    ///
+    /// Their keys are greater than those here, and this is the bucket for them from now on.
+    pub(crate) unsafe fn merge(&self, upper: &Locked<'_, T>) {
+        let mut link = self.head();
+        while let Some(object) = link.object::<T>() {
+            link = Link::behind(object);
+        }
+        let objects = upper.head().get();
+        // SAFETY: The bucket is empty from now on.
+        unsafe { upper.head().set(ptr::null_mut()) };
+        // SAFETY: The objects of the other bucket, to which nothing else leads any more.
+        unsafe { link.set(objects) };
+    }
+}
+
+/// Puts an object in the place of another one, whose links mean nothing then. The siblings stay.
+///
+/// # Safety
+///
+/// `old` is in the chain of a bucket that is locked; `new` is in none.
+unsafe fn take_place<T: Linked>(old: &T, new: &T) {
+    // SAFETY: The links of a live object in a chain.
+    let links = unsafe { *old.node().chain() };
+    // SAFETY: The links of a live object that is in no bucket.
+    unsafe { *new.node().chain() = links };
+    let new = new.node().links();
+    // INVARIANT: What leads to the old object.
+    let link = Link(links.link, PhantomData);
+    // SAFETY: It leads to the new one, which is in the chain now.
+    unsafe { link.set(new) };
+    // INVARIANT: The first of the links of an object in the chain.
+    let link = Link(new.cast(), PhantomData);
+    // SAFETY: What is behind the new object is what was behind the old one.
+    unsafe { link.set(links.next) };
+}
+
+/// Puts the first of its siblings in the place of an object.
+///
+/// # Safety
+///
+/// The object is in the chain of a bucket that is locked, and has siblings.
+#[cold]
+#[inline(never)]
+unsafe fn bequeath<T: Linked>(object: &T) {
+    let siblings = object.node().siblings::<T>();
+    if let Some(heir) = siblings.first() {
+        // SAFETY: It is one of them.
+        unsafe { siblings.remove(heir) };
+        heir.set_sibling(false);
+        // SAFETY: By the requirement of this function, and the heir is in no bucket now.
+        unsafe { take_place(object, heir) };
+    }
+}
+
+/// A gap in the chain of a bucket: where objects with some hash belong.
+pub(crate) struct Gap<'l, T> {
+    link: Link<'l>,
+    next: Option<&'l T>,
+}
+
+impl<'l, T: Linked> Gap<'l, T> {
+    /// The first object with this hash, for which the gap was found.
+    #[inline]
+    pub(crate) fn taken(&self, hash: Hash) -> Option<&'l T> {
+        self.next.filter(|next| next.key().hash() == hash)
+    }
+
+    /// Puts an object into the gap.
+    ///
+    /// # Safety
+    ///
+    /// The object is in no bucket and stays until it is removed. The gap is the one for its hash,
+    /// which it is the only one to have, and nothing was changed since the gap was found.
+    #[doc(alias = "hlist_add_before")]
+    #[doc(alias = "hlist_add_behind")]
+    #[inline]
+    pub(crate) unsafe fn fill(self, object: &T) {
+        let links = object.node().links();
+        let next = self
+            .next
+            .map_or(ptr::null_mut(), |next| next.node().links());
+        // SAFETY: The link before the gap leads to the object, which is in the chain now.
+        unsafe { self.link.set(links) };
+        // SAFETY: The first of its links, of an object that is in no bucket.
+        unsafe { links.cast::<*mut Links>().write(next) };
+        if let Some(next) = self.next {
+            // SAFETY: The links of the next object in the chain, which is behind the object now.
+            unsafe { (*next.node().chain()).link = links.cast() };
+        }
+    }
+}
+
+/// Iterates over the objects of a bucket.
+pub(crate) struct Iter<'l, T: Linked> {
+    /// The object in the chain that comes next, or whose siblings do.
+    first: Option<&'l T>,
+    sibling: Option<&'l T>,
+}
+
+impl<'l, T: Linked> Iterator for Iter<'l, T> {
+    type Item = &'l T;
+
+    #[inline]
+    fn next(&mut self) -> Option<&'l T> {
+        let first = self.first?;
+        let (this, sibling) = match self.sibling {
+            Some(sibling) => (sibling, siblings::next(sibling)),
+            None => (first, first.node().siblings().first()),
+        };
+        self.sibling = sibling;
+        if sibling.is_none() {
+            self.first = Link::behind(first).object();
+        }
+        Some(this)
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_bucket)]
+mod tests {
+    use super::*;
+    use core::{
+        cell::Cell,
+        mem::offset_of, //
+    };
+    use kernel::prelude::*;
+
+    /// Something to be linked, with its node not at its start.
+    struct Item {
+        value: u32,
+        key: Key,
+        sibling: Cell<bool>,
+        node: Node,
+    }
+
+    // SAFETY: `node` is where the offset says, and the rest is plain.
+    unsafe impl Linked for Item {
+        const NODE_OFFSET: usize = offset_of!(Item, node);
+
+        fn node(&self) -> &Node {
+            &self.node
+        }
+
+        fn key(&self) -> Key {
+            self.key
+        }
+
+        fn is_sibling(&self) -> bool {
+            self.sibling.get()
+        }
+
+        fn set_sibling(&self, is_sibling: bool) {
+            self.sibling.set(is_sibling);
+        }
+    }
+
+    /// An item whose hash and serial number are two digits.
+    fn item(value: u32) -> Result<Pin<KBox<Item>>> {
+        let key = Key::from_cursor(u64::from(value / 10) << 32 | u64::from(value % 10));
+        Ok(KBox::new(
+            Item {
+                value,
+                key,
+                sibling: Cell::new(false),
+                node: Node::new(),
+            },
+            GFP_KERNEL,
+        )?
+        .into())
+    }
+
+    fn lock<'a>(bucket: &'a Pin<KBox<Bucket<Item>>>, guard: &'a PreemptGuard) -> Locked<'a, Item> {
+        // SAFETY: It stays as long as it is borrowed.
+        unsafe { Bucket::lock(NonNull::from(&**bucket), guard) }
+    }
+
+    fn bucket() -> Result<Pin<KBox<Bucket<Item>>>> {
+        Ok(KBox::new(Bucket::new(), GFP_KERNEL)?.into())
+    }
+
+    /// Do exactly these items come, in this order?
+    fn holds(bucket: &Locked<'_, Item>, from: u32, values: &[u32]) -> bool {
+        let from = Key::from_cursor(u64::from(from / 10) << 32 | u64::from(from % 10));
+        bucket
+            .iter_from(from)
+            .map(|item| item.value)
+            .eq(values.iter().copied())
+    }
+
+    #[test]
+    fn objects_come_in_their_order() -> Result {
+        let bucket = bucket()?;
+        let values = [31u32, 12, 20, 34, 11, 35, 30, 13];
+        let mut items = KVec::new();
+        for value in values {
+            items.push(item(value)?, GFP_KERNEL)?;
+        }
+        let guard = PreemptGuard::new();
+        let locked = lock(&bucket, &guard);
+        for item in &items {
+            // SAFETY: It is removed below, and nothing in between can fail.
+            unsafe { locked.insert(item) };
+        }
+        let all = holds(&locked, 0, &[11, 12, 13, 20, 30, 31, 34, 35])
+            && holds(&locked, 12, &[12, 13, 20, 30, 31, 34, 35])
+            && holds(&locked, 14, &[20, 30, 31, 34, 35])
+            && holds(&locked, 32, &[34, 35])
+            && holds(&locked, 36, &[])
+            && locked.first().is_some_and(|first| first.value == 11);
+        let mut left = true;
+        for (removed, item) in items.iter().enumerate() {
+            // SAFETY: It is in this bucket.
+            unsafe { locked.remove(item) };
+            let rest = items.iter().skip(removed + 1);
+            let count = locked.iter_from(Key::FIRST).count();
+            left &= count == rest.len() && rest.count() == count && !item.is_sibling();
+        }
+        let empty = locked.first().is_none();
+        drop(locked);
+        drop(guard);
+        assert!(all && left && empty);
+        assert!(bucket.is_idle());
+        Ok(())
+    }
+
+    #[test]
+    fn an_object_takes_the_place_of_another() -> Result {
+        let bucket = bucket()?;
+        let (one, two, three) = (item(11)?, item(12)?, item(21)?);
+        let (new_one, new_two) = (item(11)?, item(12)?);
+        let guard = PreemptGuard::new();
+        let locked = lock(&bucket, &guard);
+        for item in [&one, &two, &three] {
+            // SAFETY: It is removed below, and nothing in between can fail.
+            unsafe { locked.insert(item) };
+        }
+        // SAFETY: The first is there, the second is not.
+        unsafe { locked.replace(&two, &new_two) };
+        // SAFETY: As above.
+        unsafe { locked.replace(&one, &new_one) };
+        let all = holds(&locked, 0, &[11, 12, 21]);
+        let new = locked
+            .iter_from(Key::FIRST)
+            .zip([&new_one, &new_two, &three]);
+        let new = new.map(|(found, item)| ptr::eq(found, &**item));
+        let new = new.fold(true, |all, this| all && this);
+        for item in [&new_one, &three, &new_two] {
+            // SAFETY: It is in this bucket.
+            unsafe { locked.remove(item) };
+        }
+        let empty = locked.first().is_none();
+        drop(locked);
+        drop(guard);
+        assert!(all && new && empty);
+        Ok(())
+    }
+
+    #[test]
+    fn a_bucket_is_split_and_merged_anywhere() -> Result {
+        let (lower, upper) = (bucket()?, bucket()?);
+        let (one, two, three) = (item(10)?, item(20)?, item(21)?);
+        let guard = PreemptGuard::new();
+        let low = lock(&lower, &guard);
+        // SAFETY: It stays as long as it is borrowed.
+        let high = unsafe { Bucket::lock_upper(NonNull::from(&*upper), &guard) };
+        for item in [&one, &two, &three] {
+            // SAFETY: It is removed below, and nothing in between can fail.
+            unsafe { low.insert(item) };
+        }
+        let mut right = true;
+        for (from, stay, go) in [
+            (10, &[][..], &[10, 20, 21][..]),
+            (20, &[10], &[20, 21]),
+            (30, &[10, 20, 21], &[]),
+        ] {
+            // SAFETY: The other bucket is empty.
+            unsafe { low.split(&high, |item| item.value >= from) };
+            right &= holds(&low, 0, stay) && holds(&high, 0, go);
+            // SAFETY: What is there is greater.
+            unsafe { low.merge(&high) };
+            right &= holds(&low, 0, &[10, 20, 21]) && high.first().is_none();
+        }
+        for item in [&one, &two, &three] {
+            // SAFETY: It is in this bucket.
+            unsafe { low.remove(item) };
+        }
+        drop((high, low));
+        drop(guard);
+        assert!(right);
+        assert!(lower.is_idle() && upper.is_idle());
+        Ok(())
+    }
+}

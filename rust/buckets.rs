@@ -1,0 +1,479 @@
+// SPDX-License-Identifier: GPL-2.0
+
+//! The buckets of one kind: a linear hash that grows and shrinks by one bucket at a time.
+//!
+//! W. Litwin, "Linear hashing: a new tool for file and table addressing", 1980, with the order of
+//! O. Shalev and N. Shavit, "Split-ordered lists: lock-free extensible hash tables", 2006.
+//!
+//! With 2^L buckets the lowest L bits of a hash are the number of its bucket. The next bucket,
+//! number 2^L, takes from bucket 0 what has the next bit set, the one after it from bucket 1, and so
+//! on, until there are twice as many. With six buckets:
+//!
+//! ```text
+//!     hash, the lowest three bits   000   100   010   110   001   101   011   111
+//!     bucket                         0     4     2     2     1     5     3     3
+//! ```
+//!
+//! Hashes stand here in their order, that of their bits in reverse: the hashes of a bucket are a part
+//! of it without a gap, however many buckets there are. So to split a bucket cuts its chain in two,
+//! to merge two appends one to the other, and a key is an exact cursor all the time.
+//!
+//! # Locking
+//!
+//! Each bucket has a lock. Who wants the bucket for a hash works out its number, takes its lock and
+//! looks again whether it still is the one. A split or merge holds the locks of both buckets, and
+//! says how many there are now before it releases them; only who holds the root's semaphore for
+//! writing may do that. Memory of buckets that are gone is freed when all who may have found them
+//! have left (RCU).
+
+use crate::{
+    bindings,
+    bucket::{
+        Bucket,
+        Locked, //
+    },
+    entry::Entry,
+    key::{
+        Hash,
+        Key, //
+    },
+    sync::{
+        Once,
+        PreemptGuard,
+        WriteGuard, //
+    }, //
+};
+use core::{
+    ops::Deref,
+    ptr::NonNull, //
+};
+use kernel::{
+    alloc::{
+        flags::{
+            GFP_NOWAIT,
+            __GFP_NOWARN,
+            __GFP_ZERO, //
+        },
+        AllocError,
+        Flags, //
+    },
+    prelude::*, //
+};
+
+/// log2 of the number of pointers in a [`Page`], 2 KiB of them.
+///
+/// It bounds what a single add has to clear, for a page may be allocated for it.
+const PAGE_BITS: u32 = 8;
+
+/// As many as pages can hold: chains get longer then.
+const MOST: u32 = 1 << (3 * PAGE_BITS);
+
+/// How memory for the table is asked for. Others may need what is locked to free memory: do not
+/// wait for them.
+///
+/// Tests let it be refused; see [`fixture::Shortage`](crate::fixture::Shortage).
+fn flags() -> Result<Flags, AllocError> {
+    #[cfg(CONFIG_KUNIT = "y")]
+    crate::fixture::Shortage::ask()?;
+    Ok(GFP_NOWAIT | __GFP_NOWARN | __GFP_ZERO)
+}
+
+/// Memory for some of the buckets, or for pointers to such pages: zeroed at first.
+#[repr(transparent)]
+struct Page<T>([T; 1 << PAGE_BITS]);
+
+/// Buckets.
+type Leaf = Page<Bucket<Entry>>;
+/// Pointers to leaves.
+type Branch = Page<Once<*mut Leaf>>;
+/// Pointers to branches.
+type Trunk = Page<Once<*mut Branch>>;
+
+impl<T> Page<T> {
+    /// Allocates one.
+    ///
+    /// # Safety
+    ///
+    /// A `T` may be zero.
+    unsafe fn new() -> Result<KBox<Self>, AllocError> {
+        let page = KBox::new_uninit(flags()?)?;
+        // SAFETY: By the requirement of this function, for it is zeroed.
+        Ok(unsafe { page.assume_init() })
+    }
+
+    /// Where an element of the page is, by an index of which the lowest bits count.
+    #[inline]
+    fn at(this: *mut Self, index: u32) -> *mut T {
+        let index = index as usize % (1 << PAGE_BITS);
+        this.cast::<T>().wrapping_add(index)
+    }
+}
+
+/// How many buckets there are, how many bits of a hash choose one, or one bit less, and how often
+/// the number of buckets fell: 26, 6 and 32 bits.
+///
+/// Who looks twice and sees the same has missed no merge, and no bucket that is another one than
+/// before.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Size(u64);
+
+impl Size {
+    const COUNT_BITS: u32 = 26;
+
+    /// So many, of a table that has shrunk so often.
+    fn new(count: u32, shrunk: u32) -> Self {
+        let bits = u32::BITS.wrapping_sub(count.wrapping_sub(1).leading_zeros());
+        Self(u64::from(shrunk) << 32 | u64::from(bits) << Self::COUNT_BITS | u64::from(count))
+    }
+
+    /// The number of buckets.
+    #[inline]
+    fn count(self) -> u32 {
+        self.0 as u32 & ((1 << Self::COUNT_BITS) - 1)
+    }
+
+    /// The number of bits that choose one of the buckets, or one bit more than that.
+    #[inline]
+    fn bits(self) -> u32 {
+        self.0 as u32 >> Self::COUNT_BITS
+    }
+
+    /// How often it fell.
+    #[inline]
+    fn shrunk(self) -> u32 {
+        (self.0 >> 32) as u32
+    }
+
+    /// More buckets.
+    fn grow(self, count: u32) -> Self {
+        Self::new(count, self.shrunk())
+    }
+
+    /// Fewer buckets.
+    fn shrink(self, count: u32) -> Self {
+        Self::new(count, self.shrunk().wrapping_add(1))
+    }
+
+    /// The bucket for a hash.
+    #[inline]
+    fn index(self, hash: Hash) -> u32 {
+        let rest = u32::MAX.wrapping_shl(self.bits());
+        let index = hash.bits() & !rest;
+        match index < self.count() {
+            true => index,
+            // It has not been split off yet.
+            false => hash.bits() & !(rest >> 1 | rest),
+        }
+    }
+
+    /// The greatest rank of a hash that is for the same bucket.
+    fn last_rank(self, hash: Hash) -> u32 {
+        let half = 1u32.wrapping_shl(self.bits().wrapping_sub(1));
+        let lower = self.index(hash) & half.wrapping_sub(1);
+        let is_split = lower.wrapping_add(half) < self.count();
+        let bits = self.bits().wrapping_sub(u32::from(!is_split));
+        hash.rank() | u32::MAX.checked_shr(bits).unwrap_or(0)
+    }
+
+    /// Where the keys of the next bucket begin, if there is one; the hash is for this.
+    fn next(self, hash: Hash) -> Option<Key> {
+        let rank = self.last_rank(hash).checked_add(1)?;
+        Some(Key::from_cursor(u64::from(rank) << 32))
+    }
+}
+
+/// The bucket that the last one was split from, or is to be merged with, and the bit of a hash that
+/// makes the difference.
+#[inline]
+fn parent(last: u32) -> (u32, u32) {
+    let bit = 1u32.wrapping_shl(last.checked_ilog2().unwrap_or(0));
+    (last ^ bit, bit)
+}
+
+/// The buckets of one kind.
+///
+/// # Invariants
+///
+/// - `size` says how many there are. The first `1 << first_bits` of them are at `first`, and live
+///   as long as this. The others are in leaves, found through `trunk`, as are branches.
+/// - Pointers to pages for buckets that there are not are not followed; a leaf that is lost is freed
+///   after a grace period.
+/// - An entry is in the bucket that `size` says for its hash, and no other.
+#[repr(C)]
+pub(crate) struct Buckets {
+    size: Once<u64>,
+    first: *mut Bucket<Entry>,
+    first_count: u32,
+    trunk: Once<*mut Trunk>,
+}
+
+/// The bucket for a hash, locked.
+pub(crate) struct Place<'a> {
+    bucket: Locked<'a, Entry>,
+    _guard: PreemptGuard,
+}
+
+impl<'a> Deref for Place<'a> {
+    type Target = Locked<'a, Entry>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.bucket
+    }
+}
+
+impl Buckets {
+    /// Sets up what is zeroed.
+    ///
+    /// # Safety
+    ///
+    /// `this` is valid for writes and new. There are `count` empty buckets at `first`, which live as
+    /// long as it; `count` is a power of two.
+    pub(crate) unsafe fn init(this: *mut Self, first: *mut Bucket<Entry>, count: u32) {
+        // SAFETY: By the requirements of this function.
+        // INVARIANT: These are all there are.
+        unsafe {
+            this.write(Self {
+                size: Once::new(Size::new(count, 0).0),
+                first,
+                first_count: count,
+                trunk: Once::new(core::ptr::null_mut()),
+            })
+        };
+    }
+
+    /// How many buckets there are.
+    #[inline]
+    pub(crate) fn count(&self) -> u32 {
+        self.size().count()
+    }
+
+    /// The size of now.
+    #[inline]
+    fn size(&self) -> Size {
+        Size(self.size.load())
+    }
+
+    /// Where a bucket is.
+    ///
+    /// # Safety
+    ///
+    /// There is one of that number, or there was when the guard was made.
+    #[inline]
+    unsafe fn at(&self, index: u32, _guard: &PreemptGuard) -> NonNull<Bucket<Entry>> {
+        let bucket = if index < self.first_count {
+            self.first.wrapping_add(index as usize)
+        } else {
+            let branch = Page::at(self.trunk.load(), index >> (2 * PAGE_BITS));
+            // SAFETY: By the type invariant there is a branch for this bucket.
+            let branch = unsafe { &*branch }.load();
+            // SAFETY: As above, a leaf, which stays for the time of the guard.
+            let leaf = unsafe { &*Page::at(branch, index >> PAGE_BITS) }.load();
+            Page::at(leaf, index)
+        };
+        // SAFETY: A bucket is there, so this is not NULL.
+        unsafe { NonNull::new_unchecked(bucket) }
+    }
+
+    /// Locks the bucket for a hash.
+    #[inline(always)]
+    pub(crate) fn lock(&self, hash: Hash) -> Place<'_> {
+        match self.try_lock(hash) {
+            Some(place) => place,
+            None => self.lock_slowly(hash),
+        }
+    }
+
+    /// Locks the bucket for a hash; none if the number of buckets has changed meanwhile.
+    #[inline(always)]
+    fn try_lock(&self, hash: Hash) -> Option<Place<'_>> {
+        let guard = PreemptGuard::new();
+        let size = Size(self.size.load_acquire());
+        // SAFETY: It is there by the type invariant.
+        let bucket = unsafe { self.at(size.index(hash), &guard) };
+        // SAFETY: It stays while the guard lives, which goes into `Place`.
+        let bucket = unsafe { Bucket::lock(bucket, &guard) };
+        // Whoever splits or merges this one has said so before it was unlocked.
+        (self.size() == size).then_some(Place {
+            bucket,
+            _guard: guard,
+        })
+    }
+
+    /// The part of [`Self::lock`] for a table that grows or shrinks.
+    #[cold]
+    #[inline(never)]
+    fn lock_slowly(&self, hash: Hash) -> Place<'_> {
+        loop {
+            if let Some(place) = self.try_lock(hash) {
+                return place;
+            }
+        }
+    }
+
+    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
+    pub(crate) fn end(&self, _bucket: &Place<'_>, key: Key) -> Option<Key> {
+        // As long as the bucket is locked, nobody changes which hashes are for it.
+        self.size().next(key.hash())
+    }
+
+    /// Passes over the buckets from this key on that are empty.
+    #[inline]
+    pub(crate) fn skip_empty(&self, mut from: Key) -> Option<Key> {
+        let guard = PreemptGuard::new();
+        loop {
+            let size = Size(self.size.load_acquire());
+            // SAFETY: It is there by the type invariant.
+            let bucket = unsafe { self.at(size.index(from.hash()), &guard) };
+            // SAFETY: It stays while the guard lives.
+            if !unsafe { bucket.as_ref() }.is_idle() {
+                return Some(from);
+            }
+            // Who had it locked before has said so, see `lock`.
+            if self.size() == size {
+                from = size.next(from.hash())?;
+            }
+        }
+    }
+}
+
+/// Growing and shrinking.
+impl Buckets {
+    /// Adds a bucket: splits the next one.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or there are as many as can be.
+    pub(crate) fn grow(&self, _lock: &WriteGuard<'_>) -> Result<(), AllocError> {
+        let size = self.size();
+        let new = size.count();
+        self.provide(new)?;
+        let (old, bit) = parent(new);
+        let guard = PreemptGuard::new();
+        // SAFETY: It is there.
+        let lower = unsafe { self.at(old, &guard) };
+        // SAFETY: As above.
+        let lower = unsafe { Bucket::lock(lower, &guard) };
+        // SAFETY: Memory for it was provided.
+        let upper = unsafe { self.at(new, &guard) };
+        // SAFETY: As above.
+        let upper = unsafe { Bucket::lock_upper(upper, &guard) };
+        // SAFETY: The chain is sorted: those with the bit stand last. The new bucket is empty.
+        unsafe { lower.split(&upper, |entry| entry.key().hash().bits() & bit != 0) };
+        // INVARIANT: They are where the new size says.
+        self.size.store_release(size.grow(new.wrapping_add(1)).0);
+        drop(upper);
+        drop(lower);
+        Ok(())
+    }
+
+    /// Provides memory for a new bucket.
+    fn provide(&self, new: u32) -> Result<(), AllocError> {
+        if new >= MOST {
+            return Err(AllocError);
+        }
+        if new != self.first_count && new % (1 << PAGE_BITS) != 0 {
+            return Ok(());
+        }
+        // SAFETY: Zero is an empty bucket.
+        let leaf = unsafe { Leaf::new() }?;
+        if new == self.first_count {
+            // SAFETY: Zero is no pointer.
+            let branch = unsafe { Branch::new() }?;
+            // SAFETY: As above.
+            let trunk = KBox::into_raw(unsafe { Trunk::new() }?);
+            // SAFETY: It is new.
+            unsafe { &*Page::at(trunk, new >> (2 * PAGE_BITS)) }.store(KBox::into_raw(branch));
+            // INVARIANT: Whatever was there before is not needed: all buckets are at `first`.
+            self.trunk.store(trunk);
+        }
+        // SAFETY: The trunk is there.
+        let branch = unsafe { &*Page::at(self.trunk.load(), new >> (2 * PAGE_BITS)) };
+        if branch.load().is_null() {
+            // SAFETY: Zero is no pointer.
+            branch.store(KBox::into_raw(unsafe { Branch::new() }?));
+        }
+        // SAFETY: The branch is there.
+        let place = unsafe { &*Page::at(branch.load(), new >> PAGE_BITS) };
+        // INVARIANT: Whatever was there before was for buckets that are gone.
+        place.store(KBox::into_raw(leaf));
+        Ok(())
+    }
+
+    /// Takes a bucket away: merges the last one with the one that it was split from. Returns memory
+    /// that is not needed any more.
+    ///
+    /// Not to be called with the first buckets alone.
+    pub(crate) fn shrink(&self, _lock: &WriteGuard<'_>) -> Option<Unused> {
+        let size = self.size();
+        let last = size.count().wrapping_sub(1);
+        let (old, _) = parent(last);
+        let guard = PreemptGuard::new();
+        // SAFETY: It is there.
+        let lower = unsafe { self.at(old, &guard) };
+        // SAFETY: As above.
+        let lower = unsafe { Bucket::lock(lower, &guard) };
+        // SAFETY: As above.
+        let place = unsafe { self.at(last, &guard) };
+        // SAFETY: As above.
+        let upper = unsafe { Bucket::lock_upper(place, &guard) };
+        // SAFETY: Those in the upper one have the bit that those in the lower one have not.
+        unsafe { lower.merge(&upper) };
+        // INVARIANT: They are where the new size says.
+        self.size.store_release(size.shrink(last).0);
+        drop(upper);
+        drop(lower);
+        // The first bucket of a leaf was the last one in it.
+        (last % (1 << PAGE_BITS) == 0).then(|| Unused(place.cast()))
+    }
+
+    /// Gives up all buckets but the first ones. All of them are empty.
+    pub(crate) fn reset(&self, _lock: &WriteGuard<'_>) {
+        let size = self.size();
+        // INVARIANT: No entry is anywhere.
+        self.size.store_release(size.shrink(self.first_count).0);
+        self.each_page(size.count(), |page| drop(Unused(page)));
+    }
+
+    /// Calls `f` with all pages for so many buckets; those for others are not needed after it.
+    fn each_page(&self, count: u32, mut f: impl FnMut(NonNull<Leaf>)) {
+        if count <= self.first_count {
+            return;
+        }
+        let leaves = count.div_ceil(1 << PAGE_BITS);
+        let trunk = self.trunk.load();
+        for leaf in 0..leaves {
+            // SAFETY: There are buckets for which it is there.
+            let branch = unsafe { &*Page::at(trunk, leaf >> PAGE_BITS) }.load();
+            // SAFETY: As above.
+            let page = unsafe { &*Page::at(branch, leaf) }.load();
+            NonNull::new(page).map(&mut f);
+        }
+        for index in 0..1 << PAGE_BITS {
+            // SAFETY: The trunk is there.
+            let branch = unsafe { &*Page::at(trunk, index) }.load();
+            NonNull::new(branch.cast()).map(&mut f);
+        }
+        NonNull::new(trunk.cast()).map(&mut f);
+    }
+}
+
+/// A page that nobody finds any more, although some may have found it: it is freed after they have
+/// left. To drop it may sleep.
+pub(crate) struct Unused(NonNull<Leaf>);
+
+impl Drop for Unused {
+    fn drop(&mut self) {
+        // SAFETY: It comes from a `KBox`, and nobody finds it any more.
+        unsafe { bindings::restrack_helper_kvfree_rcu(self.0.as_ptr().cast()) };
+    }
+}
+
+impl Drop for Buckets {
+    fn drop(&mut self) {
+        self.each_page(self.count(), |page| {
+            // SAFETY: All pages are of one size, come from a `KBox`, and nobody uses them.
+            drop(unsafe { KBox::from_raw(page.as_ptr()) });
+        });
+    }
+}
