@@ -13,8 +13,8 @@ use kernel::sync::atomic::{
 
 /// `struct rdma_restrack_counts`.
 ///
-/// Every add and del writes it, and nobody else reads it but to count: it is apart from what
-/// lookups read.
+/// Every add and del writes it, when the entry was linked or unlinked and the lock of its bucket
+/// released. Nobody else reads it but to count: it is apart from what lookups read.
 #[repr(C)]
 pub(crate) struct Counts {
     tickets: Atomic<i64>,

@@ -557,7 +557,7 @@ impl Entry {
     }
 
     /// Gives the object to the kernel.
-    #[inline(never)]
+    #[inline]
     pub(crate) fn set_kernel(&self, name: Option<KernelName>) {
         self.user.set(false);
         self.owner.set_kernel(name);

@@ -103,9 +103,9 @@ impl Owner {
     /// Gives the object to the kernel, in the name of a module if there is one.
     #[inline]
     pub(crate) fn set_kernel(&self, name: Option<KernelName>) {
-        self.release();
         self.kern_name
             .set(name.map_or(ptr::null(), |name| name.as_ptr()));
+        self.release();
     }
 
     /// Drops the reference to the process, if a process owns the object.

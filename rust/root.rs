@@ -13,7 +13,9 @@
 //! # Locking
 //!
 //! Each bucket has a spinlock. It is held while an entry in it is linked or unlinked, looked at, or
-//! comes back; for some dozen instructions, and never while anything is called that can wait.
+//! comes back; for some dozen instructions, and never while anything is called that can wait. All
+//! that can be done before or after is: counting in there, in a cache line that other processors
+//! want, took a third of what several threads can do.
 //!
 //! The root's `rwsem` is held for writing by who changes the number of buckets, and by who cleans the
 //! root. No add and no deletion waits for it: one that finds it taken leaves the table as it is, for
@@ -153,14 +155,13 @@ impl Root {
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: &Entry, id: u32, details: bool) {
         let (table, counts) = (self.table(kind), self.counts(kind));
         let key = Key::new(id, counts.ticket(1).serial());
-        let place = table.lock(key.hash());
         // INVARIANT: The entry is linked in this root below.
         entry.place(self.as_raw(), id, key, details);
+        let place = table.lock(key.hash());
         // SAFETY: By the requirement of this function, and this is the bucket for its hash.
         unsafe { place.insert(entry) };
-        let count = counts.came(details);
         drop(place);
-        self.make_room(table, count);
+        self.make_room(table, counts.came(details));
     }
 
     /// Links an entry under the next number that no entry of its kind has.
@@ -176,16 +177,15 @@ impl Root {
         let (mut ticket, mut tried) = (counts.ticket(1), 0);
         loop {
             let key = Key::new(ticket.id(), ticket.turn());
+            // INVARIANT: The entry is linked in this root below.
+            entry.place(self.as_raw(), ticket.id(), key, false);
             let place = table.lock(key.hash());
             let gap = place.gap(key.hash());
             if gap.taken(key.hash()).is_none() {
-                // INVARIANT: The entry is linked in this root below.
-                entry.place(self.as_raw(), ticket.id(), key, false);
                 // SAFETY: By the requirement of this function, and nobody has its hash.
                 unsafe { gap.fill(entry) };
-                let count = counts.came(false);
                 drop(place);
-                return self.make_room(table, count);
+                return self.make_room(table, counts.came(false));
             }
             drop(place);
             ticket = Self::later_ticket(counts, &mut tried);
@@ -245,22 +245,26 @@ impl Root {
         let place = self.place_of(kind, entry);
         // `clean` may have been faster.
         if !entry.root().is_null() {
-            let count = self.unlink(kind, entry, &place);
+            Self::unlink(entry, &place);
             // INVARIANT: The entry is linked no more.
             entry.unplace();
             drop(place);
-            if self.table(kind).is_sparse(count) {
+            if self.table(kind).is_sparse(self.forget(kind, entry)) {
                 self.shrink(kind);
             }
         }
     }
 
-    /// Unlinks an entry that is in this bucket, and is then to lose its place. Returns how many there
-    /// are now.
+    /// Unlinks an entry that is in this bucket, and is then to lose its place.
     #[inline]
-    fn unlink(&self, kind: Kind, entry: &Entry, place: &Place<'_>) -> u32 {
+    fn unlink(entry: &Entry, place: &Place<'_>) {
         // SAFETY: It is in this bucket.
         unsafe { place.remove(entry) };
+    }
+
+    /// Counts an entry no more that was unlinked. Returns how many there are now.
+    #[inline]
+    fn forget(&self, kind: Kind, entry: &Entry) -> u32 {
         let counts = self.counts(kind);
         match entry.state() {
             // It was counted no more when it began to die.
@@ -309,8 +313,9 @@ impl Root {
 
     /// Brings an entry back that was hidden and drained.
     pub(crate) fn revive(&self, kind: Kind, entry: &Entry) {
-        let _place = self.place_of(kind, entry);
+        let place = self.place_of(kind, entry);
         entry.revive();
+        drop(place);
         self.counts(kind).came(entry.has_details());
         self.counts(kind).restored();
     }
@@ -321,8 +326,9 @@ impl Root {
         let counts = self.counts(kind);
         counts.changed();
         entry.drain(State::Syncing);
-        let _place = self.place_of(kind, entry);
+        let place = self.place_of(kind, entry);
         entry.revive();
+        drop(place);
         counts.changed();
     }
 
@@ -343,7 +349,8 @@ impl Root {
                     None => from = table.end(&place, key),
                     Some(entry) => {
                         report(kind, entry);
-                        self.unlink(kind, entry, &place);
+                        Self::unlink(entry, &place);
+                        self.forget(kind, entry);
                         // INVARIANT: The entry is linked no more.
                         entry.orphan();
                     }
@@ -383,8 +390,8 @@ impl Root {
         count
     }
 
-    /// A number that changes whenever an entry comes or goes, or is out of sight for the time of a
-    /// sync; never zero.
+    /// A number that has changed whenever an entry has come or gone, or was out of sight for the time
+    /// of a sync; never zero.
     #[inline]
     pub(crate) fn generation(&self, kind: Kind) -> u32 {
         self.counts(kind).generation()

@@ -166,7 +166,8 @@ impl Table {
     /// Works out the bounds for the buckets of now.
     fn adapt(&self) {
         let count = self.buckets.count();
-        self.grow_above.store(count.max(Self::SMALL));
+        // Some buckets are not split yet, and have twice as many entries as others.
+        self.grow_above.store((count / 4 * 3).max(Self::SMALL));
         self.shrink_below.store(match count > Self::KEPT {
             true => count / 4,
             false => 0,

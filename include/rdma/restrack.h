@@ -587,7 +587,7 @@ rdma_restrack_next(struct rdma_restrack_root *res,
  *
  * Return: a number, never 0, that differs from the one before when objects of
  * this type came or went in between, if only out of sight for the time of an
- * rdma_restrack_sync().
+ * rdma_restrack_sync(). What a call does counts when the call returns.
  */
 u32 rdma_restrack_generation(struct rdma_restrack_root *res,
 			     enum rdma_restrack_type type);
