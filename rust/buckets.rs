@@ -18,13 +18,9 @@
 //! of it without a gap, however many buckets there are. So to split a bucket cuts its chain in two,
 //! to merge two appends one to the other, and a key is an exact cursor all the time.
 //!
-//! # Locking
-//!
-//! Each bucket has a lock. Who wants the bucket for a hash works out its number, takes its lock and
-//! looks again whether it still is the one. A split or merge holds the locks of both buckets, and
-//! says how many there are now before it releases them; only who holds the root's semaphore for
-//! writing may do that. Memory of buckets that are gone is freed when all who may have found them
-//! have left (RCU).
+//! Who wants the bucket for a hash works out its number, takes its lock, and looks again whether that
+//! still is the one: a split or merge says how many buckets there are before it releases the locks of
+//! both. [`crate::root`] says which lock protects what.
 
 use crate::{
     bindings,

@@ -12,17 +12,25 @@
 //!
 //! # Locking
 //!
-//! Each bucket has a spinlock. It is held while an entry in it is linked or unlinked, looked at, or
-//! comes back; for some dozen instructions, and never while anything is called that can wait. All
-//! that can be done before or after is: counting in there, in a cache line that other processors
-//! want, took a third of what several threads can do.
+//! | what | is protected by |
+//! | --- | --- |
+//! | the chain of a bucket, the place of an entry in it, and that an entry comes back | the lock of the bucket |
+//! | the number of buckets | read: by all, and again under the lock of a bucket; written: with `rwsem` held, and the locks of the two buckets that are split or merged |
+//! | the memory of buckets | RCU: preemption is disabled from the search for a bucket to its unlock |
+//! | counts, numbers, an entry's state and references | they are atomic |
 //!
-//! The root's `rwsem` is held for writing by who changes the number of buckets, and by who cleans the
-//! root. No add and no deletion waits for it: one that finds it taken leaves the table as it is, for
-//! the next one.
+//! The order is: `rwsem`, a bucket, a bucket with a greater number of the same table.
 //!
-//! The order is: `rwsem`, a bucket, a bucket with a greater number of the same table. RCU protects
-//! the memory of buckets, see [`crate::buckets`].
+//! - The lock of a bucket is a spinlock, on PREEMPT_RT too. It is held for some dozen instructions,
+//!   and never while anything is called that can wait. All that can be done before or after is: to
+//!   count under it, in a cache line that other processors want, took a third of what several
+//!   threads can do.
+//! - `rwsem` is held for writing by who grows, shrinks or cleans. Nobody waits for it but `clean`: an
+//!   add or a deletion that finds it taken leaves the table as it is, for the next one.
+//! - So no add sleeps for another one, and a walk over all of a device keeps nobody out: it has one
+//!   bucket at a time.
+//! - Preemption is disabled rather than `rcu_read_lock()` called, as a spinlock has to disable it
+//!   anyway.
 
 use crate::{
     bindings,
