@@ -24,8 +24,14 @@ class Recipe:
     """How one of the kernels is made."""
 
     fragments: tuple = ()       # on top of tinyconfig (none: Debian's own binary)
+    flavour: str = ""           # of Debian's kernel; as in the names of its packages
     clang: bool = False         # it needs clang
     words: tuple = ()           # for the make of the kernel itself, not of modules
+
+    @property
+    def stock(self):
+        """Whether it is Debian's own binary."""
+        return not self.fragments
 
 
 # KCSAN watches the modules that are built outside the kernel, and of the kernel
@@ -44,6 +50,8 @@ KCSAN_WORDS = (
 
 KERNELS = {
     "stock": Recipe(),
+    # Its locks are mutexes that hand on the priority of who waits (PREEMPT_RT).
+    "stock-rt": Recipe(flavour="rt"),
     "debug": Recipe(("guest", "rdma", "debug")),
     "kasan": Recipe(("guest", "rdma", "debug", "kasan"), clang=True),
     "kcsan": Recipe(("guest", "rdma", "debug", "kcsan"), clang=True,
@@ -85,12 +93,16 @@ class Variant:
                          f"choose one of {', '.join(KERNELS)}")
         llvm = os.environ.get("LLVM", "") not in ("", "0")
         return Variant(os.environ.get("SERIES") or "7.3", kernel,
-                       (llvm or KERNELS[kernel].clang) and kernel != "stock")
+                       (llvm or KERNELS[kernel].clang) and not KERNELS[kernel].stock)
 
     @property
     def name(self):
         return f"{self.series}-{self.kernel}" + \
-            ("-llvm" if self.llvm and not KERNELS[self.kernel].clang else "")
+            ("-llvm" if self.llvm and not self.recipe.clang else "")
+
+    @property
+    def recipe(self):
+        return KERNELS[self.kernel]
 
     @property
     def make_arguments(self):
@@ -130,8 +142,8 @@ def get(variant, logs):
     warn_if_unknown(variant.series)
     root = buildroot.get("llvm" if variant.llvm else "gcc", logs)
     package = _package(variant.series, root, logs)
-    if variant.kernel == "stock":
-        return _stock(variant, root, package, logs)
+    if variant.recipe.stock:
+        return _stock(variant, root, _flavour(variant, root, package, logs), logs)
     return _own(variant, root, package, logs)
 
 
@@ -143,10 +155,7 @@ class _Package:
 
     folder: Path
     release: str
-
-    @property
-    def source(self):
-        return self.folder / "source"
+    source: Path
 
     @property
     def headers(self):
@@ -167,7 +176,32 @@ def _package(series, root, logs):
             pointer.with_suffix(".new").write_text(release)
             pointer.with_suffix(".new").rename(pointer)
     release = pointer.read_text()
-    return _Package(cache.folder() / "kernels" / series / release, release)
+    folder = cache.folder() / "kernels" / series / release
+    return _Package(folder, release, folder / "source")
+
+
+def _flavour(variant, root, package, logs):
+    """Another flavour of that very kernel: made from the same source."""
+    flavour = variant.recipe.flavour
+    if not flavour:
+        return package
+    base, architecture = package.release.rsplit("-", 1)
+    release = f"{base}-{flavour}-{architecture}"
+
+    def make(folder):
+        with Step(f"Debian's {release} kernel (binary, modules, headers)",
+                  logs / f"kernel-{variant.name}.log") as step:
+            archive = debian.Archive(step)
+            archive.update()
+            name = f"linux-binary-{release}"
+            found = archive.newest(name, re.escape(name))
+            if not found:
+                step.fail(f"Debian has no kernel {release} any more",
+                          f"remove {package.folder.parent} to begin with a newer one")
+            _unpack(step, root, archive, folder, release, found[1])
+
+    folder = cache.entry(f"kernels/{variant.series}/{release}", make)
+    return _Package(folder, release, package.source)
 
 
 def _download(series, root, logs):
@@ -185,25 +219,30 @@ def _download(series, root, logs):
         release = name.removeprefix("linux-binary-")
 
         def unpack(folder):
-            downloads = folder / "downloads"
-            downloads.mkdir()
-            archive.fetch([f"{p}={version}" for p in (
-                f"linux-source-{series}", f"linux-binary-{release}",
-                f"linux-modules-{release}", f"linux-headers-{release}")], downloads)
-            for package in sorted(downloads.iterdir()):
-                step.run(["dpkg-deb", "-x", package, folder])
-                package.unlink()
-            downloads.rmdir()
+            _unpack(step, root, archive, folder, release, version, f"linux-source-{series}")
             tarball = folder / f"usr/src/linux-source-{series}.tar.xz"
             (folder / "source").mkdir()
             step.run(root.enter(["tar", "-x", "-I", "xz -T0", "--strip-components=1",
                                  "-C", folder / "source", "-f", tarball],
                                 writable=[folder]))
             tarball.unlink()
-            _choose_modules(step, root, folder, release)
 
         cache.entry(f"kernels/{series}/{release}", unpack)
     return release
+
+
+def _unpack(step, root, archive, folder, release, version, *more):
+    """Debian's packages of a kernel, and more of that version, in a folder."""
+    downloads = folder / "downloads"
+    downloads.mkdir()
+    archive.fetch([f"{package}={version}" for package in (
+        *more, f"linux-binary-{release}", f"linux-modules-{release}",
+        f"linux-headers-{release}")], downloads)
+    for package in sorted(downloads.iterdir()):
+        step.run(["dpkg-deb", "-x", package, folder])
+        package.unlink()
+    downloads.rmdir()
+    _choose_modules(step, root, folder, release)
 
 
 def _choose_modules(step, root, folder, release):
@@ -289,7 +328,7 @@ def _stock(variant, root, package, logs):
 
 def _own(variant, root, package, logs):
     """A kernel of our own configuration, with everything but RDMA built in."""
-    recipe = KERNELS[variant.kernel]
+    recipe = variant.recipe
     fragments = "".join((CONFIGS / f"{name}.config").read_text()
                         for name in recipe.fragments)
     arguments = (*variant.make_arguments, *recipe.words)

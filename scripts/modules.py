@@ -142,6 +142,7 @@ def install(kernel):
         _depmod(step, kernel, out / "tree")
     if kernel.variant.kernel == "stock":
         shutil.copy2(restrack, BUILD / "rdma_restrack.ko")
+    if kernel.stock_rdma:
         foreign = out / "foreign"
         foreign.mkdir(exist_ok=True)
         for name in FOREIGN:

@@ -26,7 +26,8 @@ from progress import Failed, Step, say
 HELP = """\
 Variables:
   SERIES=7.3        series of Debian's kernel (7.2, 7.3)
-  KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, debug, kasan, kcsan
+  KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, stock-rt,
+                    debug, kasan, kcsan
   LLVM=1            our own kernels, and what is built for them, with clang
   KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
   ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*";
