@@ -42,7 +42,8 @@ RATE = "operations per second"
 
 # In the order of the table.
 UNITS = {
-    "add": INSTRUCTIONS, "del": INSTRUCTIONS, "get_put": INSTRUCTIONS,
+    "add": INSTRUCTIONS, "del": INSTRUCTIONS, "add_kernel": INSTRUCTIONS,
+    "del_kernel": INSTRUCTIONS, "get_put": INSTRUCTIONS,
     "get_byid_pd": INSTRUCTIONS, "get_byid_qp_seq": INSTRUCTIONS,
     "get_byid_qp_random": INSTRUCTIONS, "count": INSTRUCTIONS,
     "dump_pd": VIRTUAL_TIME, "show_pd": SYSTEM_TIME, "show": SYSTEM_TIME,
@@ -53,7 +54,9 @@ UNITS = {
 
 # What people call it.
 LABELS = {
-    "add": "new + set_name + add", "del": "del", "get_put": "get + put",
+    "add": "new + set_name + add", "del": "del",
+    "add_kernel": "the same for an object of the kernel", "del_kernel": "del of such an object",
+    "get_put": "get + put",
     "get_byid_pd": "get_byid + put, PDs",
     "get_byid_qp_seq": "get_byid + put, QPs numbered in turn",
     "get_byid_qp_random": "get_byid + put, QPs numbered at random", "count": "count",
@@ -125,7 +128,8 @@ def target(row):
         ("threads_4_dump", 10000): _NOT_SLOWER,
     }
     everywhere = {
-        "add": _ratio_at_most(0.35), "del": _ratio_at_most(0.25),
+        "add": _ratio_at_most(0.35), "add_kernel": _ratio_at_most(0.35),
+        "del": _ratio_at_most(0.25), "del_kernel": _ratio_at_most(0.25),
         "get_put": _ratio_at_most(1), "get_byid_pd": _ratio_at_most(0.7),
         "get_byid_qp_seq": _ratio_at_most(0.7),
         "get_byid_qp_random": _ratio_at_most(0.7), "count": _at_most(300),

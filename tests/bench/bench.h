@@ -81,12 +81,15 @@ bench_entry(const struct bench_objects *objects, u32 index)
 	return objects->first + index * objects->size;
 }
 
-/* What ib_core does about the tracker when a process creates an object. */
+/*
+ * What ib_core does about the tracker when a process creates an object, for
+ * which there is no name, or a module of that name does.
+ */
 static inline void bench_add(struct rdma_restrack_entry *entry,
-			     enum rdma_restrack_type type)
+			     enum rdma_restrack_type type, const char *name)
 {
 	rdma_restrack_new(entry, type);
-	rdma_restrack_set_name(entry, NULL);
+	rdma_restrack_set_name(entry, name);
 	rdma_restrack_add(entry);
 }
 
@@ -102,6 +105,6 @@ static const u32 bench_sizes[] = { 0, 1000, 10000, 100000, 1000000 };
 int bench_cost(struct seq_file *result);
 int bench_worst(struct seq_file *result);
 int bench_memory(struct seq_file *result);
-int bench_threads(struct seq_file *result, unsigned int threads);
+int bench_threads(struct seq_file *result);
 
 #endif /* BENCH_H */

@@ -39,13 +39,13 @@ static void report(struct seq_file *result, const char *op, u32 live,
 		   DIV_ROUND_CLOSEST_ULL(samples->ns[ROUNDS / 2], calls));
 }
 
-static u64 time_add(struct bench_objects *objects, u32 live)
+static u64 time_add(struct bench_objects *objects, u32 live, const char *name)
 {
 	u64 start = ktime_get_ns();
 	u32 i;
 
 	for (i = live; i < live + BATCH; i++)
-		bench_add(bench_entry(objects, i), objects->type);
+		bench_add(bench_entry(objects, i), objects->type, name);
 	return ktime_get_ns() - start;
 }
 
@@ -119,21 +119,25 @@ static void count(struct seq_file *result, struct bench_objects *objects,
 static void measure_pds(struct seq_file *result, struct bench_objects *objects,
 			u32 live)
 {
-	struct samples add, del, get_put, get_byid;
+	struct samples add, del, get_put, get_byid, add_kernel, del_kernel;
 	u32 i;
 
 	for (i = 0; i < ROUNDS; i++) {
 		/* begin just after a tick, so that the next one is far */
 		schedule_timeout_uninterruptible(1);
-		add.ns[i] = time_add(objects, live);
+		add.ns[i] = time_add(objects, live, NULL);
 		get_put.ns[i] = time_get_put(objects, live);
 		get_byid.ns[i] = time_get_byid(objects, live);
 		del.ns[i] = time_del(objects, live);
+		add_kernel.ns[i] = time_add(objects, live, "x");
+		del_kernel.ns[i] = time_del(objects, live);
 	}
 	report(result, "add", live, &add, BATCH);
 	report(result, "get_put", live, &get_put, BATCH);
 	report(result, "get_byid_pd", live, &get_byid, BATCH);
 	report(result, "del", live, &del, BATCH);
+	report(result, "add_kernel", live, &add_kernel, BATCH);
+	report(result, "del_kernel", live, &del_kernel, BATCH);
 	count(result, objects, live);
 }
 

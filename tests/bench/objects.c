@@ -96,7 +96,7 @@ void bench_objects_add(struct bench_objects *objects, u32 from, u32 to)
 	u32 i;
 
 	for (i = from; i < to; i++) {
-		bench_add(bench_entry(objects, i), objects->type);
+		bench_add(bench_entry(objects, i), objects->type, NULL);
 		if (i % STRIDE == 0)
 			cond_resched();
 	}

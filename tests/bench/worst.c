@@ -44,7 +44,8 @@ static int run(u32 *add, u32 *del, u32 count)
 		return err;
 	for (i = 0; i < count; i++) {
 		start = ktime_get_ns();
-		bench_add(bench_entry(&objects, i), objects.type);
+		bench_add(bench_entry(&objects, i), objects.type,
+			  NULL);
 		note(&add[i], ktime_get_ns() - start);
 		cond_resched();
 	}
