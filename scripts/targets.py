@@ -129,8 +129,8 @@ def mutants():
 
 
 def bench():
-    """cost and throughput beside the tracker inside Debian's ib_core (10 to 30 minutes)"""
-    return benchmark.run(_kernel("stock"))
+    """cost and throughput beside the tracker inside Debian's ib_core (15 minutes)"""
+    return benchmark.run(_kernel("stock"), _kernel("stock-rt"))
 
 
 def rust_analyzer():

@@ -40,7 +40,7 @@ DEFINE_SHOW_ATTRIBUTE(memory);
 static int threads_show(struct seq_file *result, void *unused)
 {
 	guard(mutex)(&lock);
-	return bench_threads(result, (unsigned long)result->private);
+	return bench_threads(result);
 }
 DEFINE_SHOW_ATTRIBUTE(threads);
 
@@ -48,19 +48,11 @@ static struct dentry *folder;
 
 static int __init bench_init(void)
 {
-	static const unsigned long threads[] = { 1, 2, 4 };
-	char name[16];
-	int i;
-
 	folder = debugfs_create_dir("restrack_bench", NULL);
 	debugfs_create_file("cost", 0400, folder, NULL, &cost_fops);
 	debugfs_create_file("worst", 0400, folder, NULL, &worst_fops);
 	debugfs_create_file("memory", 0400, folder, NULL, &memory_fops);
-	for (i = 0; i < ARRAY_SIZE(threads); i++) {
-		snprintf(name, sizeof(name), "threads_%lu", threads[i]);
-		debugfs_create_file(name, 0400, folder, (void *)threads[i],
-				    &threads_fops);
-	}
+	debugfs_create_file("threads", 0400, folder, NULL, &threads_fops);
 	return 0;
 }
 module_init(bench_init);

@@ -1,16 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """Dumps the protection domains of an RDMA device over netlink.
 
-As `rdma resource show pd` does, but without printing them. Run as a program it
-goes on until it is stopped: a load for measurements beside it.
-
-    netlink.py <device>
+As `rdma resource show pd` does, but without printing them.
 """
 
 import socket
 import struct
-import sys
-import time
 
 NETLINK_RDMA = 20
 RDMA_NL_NLDEV = 5
@@ -73,21 +68,3 @@ def _attributes(message):
         size, kind = ATTRIBUTE.unpack_from(message)
         yield kind, message[ATTRIBUTE.size:size]
         message = message[(size + 3) & ~3:]
-
-
-def main(device):
-    link = Link()
-    while True:
-        index = link.index(device)
-        try:
-            if index is None:
-                time.sleep(0.001)
-            else:
-                link.dump_pds(index)
-        except OSError:
-            # The device went away meanwhile.
-            continue
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

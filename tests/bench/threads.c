@@ -1,24 +1,44 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many objects threads can add and delete in a second, each thread on a
- * processor of its own with objects of its own, all on one device.
+ * How many objects threads can add and delete in a second, all on one device,
+ * each thread with objects of its own; and the worst single add and del. More
+ * threads may look at the device meanwhile.
+ *
+ * Threads run where the scheduler puts them; there may be more of them than
+ * processors.
  */
 
 #include <linux/completion.h>
-#include <linux/cpumask.h>
 #include <linux/err.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/ktime.h>
 #include <linux/math64.h>
+#include <linux/minmax.h>
+#include <linux/module.h>
+#include <linux/sched.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include "bench.h"
 
-/* Objects that live all the time, and those that each thread adds and deletes. */
-#define LIVE		10000
-#define OWN		16
-#define DURATION	(2 * HZ)
+static unsigned int threads = 1;
+module_param(threads, uint, 0600);
+MODULE_PARM_DESC(threads, "How many threads add and delete");
+
+static unsigned int counting;
+module_param(counting, uint, 0600);
+MODULE_PARM_DESC(counting, "How many threads count the objects meanwhile");
+
+static unsigned int looking;
+module_param(looking, uint, 0600);
+MODULE_PARM_DESC(looking, "How many threads look objects up meanwhile");
+
+static unsigned int milliseconds = 200;
+module_param(milliseconds, uint, 0600);
+MODULE_PARM_DESC(milliseconds, "How long the threads run");
+
+/* Objects of each thread. */
+#define OWN		64
 
 struct race {
 	struct bench_objects	objects;
@@ -27,28 +47,88 @@ struct race {
 };
 
 struct worker {
-	struct task_struct	*task;
 	struct race		*race;
+	struct task_struct	*task;
+	/* what it does again and again */
+	void			(*turn)(struct worker *worker);
+	/* its first object */
 	u32			first;
-	u64			pairs;
+	/* pairs of add and del, counts or lookups */
+	u64			done;
+	u64			worst_add;
+	u64			worst_del;
 	u64			ns;
 };
+
+static void add_and_del(struct worker *worker)
+{
+	struct bench_objects *objects = &worker->race->objects;
+	u32 i, first = worker->first;
+
+	for (i = first; i < first + OWN; i++)
+		bench_add(bench_entry(objects, i), objects->type, "x");
+	for (i = first; i < first + OWN; i++)
+		rdma_restrack_del(bench_entry(objects, i));
+	worker->done += OWN;
+}
+
+/* The same; the clock takes as long as the tracker does. */
+static void timed_add_and_del(struct worker *worker)
+{
+	struct bench_objects *objects = &worker->race->objects;
+	u32 i, first = worker->first;
+	u64 start;
+
+	for (i = first; i < first + OWN; i++) {
+		start = ktime_get_ns();
+		bench_add(bench_entry(objects, i), objects->type, "x");
+		worker->worst_add = max(worker->worst_add,
+					ktime_get_ns() - start);
+	}
+	for (i = first; i < first + OWN; i++) {
+		start = ktime_get_ns();
+		rdma_restrack_del(bench_entry(objects, i));
+		worker->worst_del = max(worker->worst_del,
+					ktime_get_ns() - start);
+	}
+}
+
+static void count(struct worker *worker)
+{
+	struct bench_objects *objects = &worker->race->objects;
+
+	tracker_count(&objects->dev->ib, objects->type);
+	worker->done++;
+}
+
+/* Looks for each object under the number that it has, or had. */
+static void look_up(struct worker *worker)
+{
+	struct bench_objects *objects = &worker->race->objects;
+	struct rdma_restrack_entry *entry;
+	u32 i, id;
+
+	for (i = 0; i < objects->count; i++) {
+		id = READ_ONCE(bench_entry(objects, i)->id);
+		entry = rdma_restrack_get_byid(&objects->dev->ib,
+					       objects->type, id);
+		if (!IS_ERR(entry))
+			rdma_restrack_put(entry);
+	}
+	worker->done += objects->count;
+}
 
 static int work(void *data)
 {
 	struct worker *worker = data;
-	struct bench_objects *objects = &worker->race->objects;
-	u32 first = worker->first;
 	unsigned long end;
 	u64 start;
 
 	wait_for_completion(&worker->race->start);
 	start = ktime_get_ns();
-	end = jiffies + DURATION;
+	end = jiffies + msecs_to_jiffies(milliseconds);
 	while (time_before(jiffies, end)) {
-		bench_objects_add(objects, first, first + OWN);
-		bench_objects_del(objects, first, first + OWN);
-		worker->pairs += OWN;
+		worker->turn(worker);
 		cond_resched();
 	}
 	worker->ns = ktime_get_ns() - start;
@@ -56,77 +136,98 @@ static int work(void *data)
 	return 0;
 }
 
-/* One thread on each processor; returns how many there are. */
-static unsigned int start(struct race *race, struct worker *workers,
-			  unsigned int threads)
+/* Lets all of them run once, at the same time. */
+static int run(struct race *race, struct worker *workers, unsigned int nr)
 {
-	unsigned int i, cpu = cpumask_first(cpu_online_mask);
+	unsigned int i, started;
 
-	for (i = 0; i < threads; i++) {
+	init_completion(&race->start);
+	init_completion(&race->end);
+	for (i = 0; i < nr; i++) {
 		struct worker *worker = &workers[i];
 
 		worker->race = race;
-		worker->first = LIVE + i * OWN;
 		worker->task = kthread_create(work, worker, "bench/%u", i);
 		if (IS_ERR(worker->task))
 			break;
 		/* it ends by itself, and is asked for afterwards */
 		get_task_struct(worker->task);
-		kthread_bind(worker->task, cpu);
 		wake_up_process(worker->task);
-		cpu = cpumask_next(cpu, cpu_online_mask);
 	}
+	started = i;
 	complete_all(&race->start);
-	return i;
-}
-
-/* Waits for all of them; returns how many pairs they did in a second. */
-static u64 finish(struct race *race, struct worker *workers,
-		  unsigned int threads)
-{
-	unsigned int i;
-	u64 rate = 0;
-
-	for (i = 0; i < threads; i++)
+	for (i = 0; i < started; i++)
 		wait_for_completion(&race->end);
-	for (i = 0; i < threads; i++) {
+	for (i = 0; i < started; i++)
 		kthread_stop_put(workers[i].task);
-		rate += div64_u64(workers[i].pairs * NSEC_PER_SEC,
-				  workers[i].ns);
-	}
-	return rate;
+	return started == nr ? 0 : -EAGAIN;
 }
 
-int bench_threads(struct seq_file *result, unsigned int threads)
+/* What these did in a second. */
+static u64 rate(const struct worker *workers, unsigned int nr)
 {
-	struct worker *workers;
-	unsigned int started;
-	struct race race;
-	u64 rate;
+	u64 done = 0, ns = 1;
+	unsigned int i;
+
+	for (i = 0; i < nr; i++) {
+		done += workers[i].done;
+		ns = max(ns, workers[i].ns);
+	}
+	return div64_u64(done * NSEC_PER_SEC, ns);
+}
+
+static int measure(struct seq_file *result, struct race *race,
+		   struct worker *workers, unsigned int nr)
+{
+	u64 worst_add = 0, worst_del = 0;
+	unsigned int i;
 	int err;
 
-	if (threads > num_online_cpus())
-		return -EINVAL;
-	workers = kcalloc(threads, sizeof(*workers), GFP_KERNEL);
+	for (i = 0; i < threads; i++) {
+		workers[i].turn = add_and_del;
+		workers[i].first = i * OWN;
+	}
+	for (; i < threads + counting; i++)
+		workers[i].turn = count;
+	for (; i < nr; i++)
+		workers[i].turn = look_up;
+	err = run(race, workers, nr);
+	if (err)
+		return err;
+	seq_printf(result, "threads %u %llu\n", threads,
+		   rate(workers, threads));
+	seq_printf(result, "load %u %llu\n", threads,
+		   rate(workers + threads, nr - threads));
+
+	for (i = 0; i < threads; i++)
+		workers[i].turn = timed_add_and_del;
+	err = run(race, workers, nr);
+	if (err)
+		return err;
+	for (i = 0; i < threads; i++) {
+		worst_add = max(worst_add, workers[i].worst_add);
+		worst_del = max(worst_del, workers[i].worst_del);
+	}
+	seq_printf(result, "worst_add %u %llu\n", threads, worst_add);
+	seq_printf(result, "worst_del %u %llu\n", threads, worst_del);
+	return 0;
+}
+
+int bench_threads(struct seq_file *result)
+{
+	unsigned int nr = threads + counting + looking;
+	struct worker *workers;
+	struct race race;
+	int err;
+
+	workers = kcalloc(nr, sizeof(*workers), GFP_KERNEL);
 	if (!workers)
 		return -ENOMEM;
-	err = bench_pds_new(&race.objects, LIVE + threads * OWN);
-	if (err)
-		goto out;
-	init_completion(&race.start);
-	init_completion(&race.end);
-	bench_objects_add(&race.objects, 0, LIVE);
-
-	started = start(&race, workers, threads);
-	rate = finish(&race, workers, started);
-	if (started == threads)
-		seq_printf(result, "threads_%u %u %llu\n", threads, LIVE, rate);
-	else
-		err = -EAGAIN;
-
-	bench_objects_del(&race.objects, 0, LIVE);
-	bench_objects_free(&race.objects);
-out:
+	err = bench_pds_new(&race.objects, threads * OWN);
+	if (!err) {
+		err = measure(result, &race, workers, nr);
+		bench_objects_free(&race.objects);
+	}
 	kfree(workers);
 	return err;
 }

@@ -2,42 +2,90 @@
 # SPDX-License-Identifier: GPL-2.0
 #
 # The second part of `make bench`, in a guest with several processors and a
-# real clock: throughput of threads on one device, with both trackers in turns.
-# Leaves the results in $RESULTS/<tracker>.result.
+# real clock: threads and processes on one device, with both trackers in turns.
+# Leaves the results in $RESULTS/<tracker>.result: lines
+# "<beside> <what> <threads> <value>".
 #
-#	threads.sh <rounds> "<modules with the C tracker>" "<modules with ours>"
+#	threads.sh <programs> <modules of c> <benchmark module of c> \
+#		<modules of rust> <benchmark module of rust>
 #
-# Modules are files in the order in which they are loaded.
-set -eu
-files=/sys/kernel/debug/restrack_bench
+# Programs is a folder, modules one that takes the place of /lib/modules.
+set -eu -o pipefail
+. "$CHECKOUT/scripts/guest/rxe.sh"
+parameters=/sys/module/restrack_bench/parameters
+programs=$1
 
-measure() {
-	cat $files/threads_1 $files/threads_2 $files/threads_4
-	python3 -B "$CHECKOUT/tests/bench/netlink.py" bench0 &
-	sed 's/^threads_4 /threads_4_dump /' $files/threads_4
-	kill $!
-	wait $! 2>/dev/null || true
+# threads BESIDE NUMBER...: for each of these numbers of threads
+threads() {
+	local beside=$1
+	shift
+	for number; do
+		echo $number >$parameters/threads
+		sed "s/^/$beside /" /sys/kernel/debug/restrack_bench/threads
+	done
 }
 
-turn() {
-	local unload=
-	for module in $2; do
-		insmod "$module"
-		unload="$(basename "$module" .ko) $unload"
+# beside_dumps NUMBER...: the same
+beside_dumps() {
+	for number; do
+		"$programs/dumps" >/tmp/dumps &
+		threads dump $number | grep -v "^dump load"
+		kill $!
+		wait $!
+		echo "dump load $number $(cat /tmp/dumps)"
 	done
-	measure >>"$RESULTS/$1.result"
-	rmmod $unload
+}
+
+add_and_del() {
+	insmod "$1"
+	threads alone 1 2 4 6 8 16
+	beside_dumps 1 2 4 8 16
+	echo 1 >$parameters/counting
+	threads count 1 2 4 8 16
+	echo 0 >$parameters/counting
+	echo 2 >$parameters/looking
+	threads lookup 1 2 4 8 16
+	rmmod restrack_bench
+}
+
+register() {
+	modprobe -a ib_uverbs rdma_rxe
+	make_rxe
+	for number in 1 2 4 8; do
+		rate=$("$programs/regions" $number 0.4)
+		echo "alone mr $number $rate"
+	done
+	rdma link delete rxe0
+	ip link delete net0
+	modprobe -r rdma_rxe ib_uverbs
+}
+
+# turn MEASUREMENT MODULES BENCHMARK: with one tracker, from loading it to unloading it
+turn() {
+	mount --bind "$2" /usr/lib/modules
+	modprobe ib_core
+	$1 "$3"
+	modprobe -r ib_core
+	umount /usr/lib/modules
+}
+
+# rounds COUNT MEASUREMENT ARGUMENTS: neither tracker is always the first
+rounds() {
+	for round in $(seq $1); do
+		if [ $((round % 2)) = 1 ]; then
+			turn $2 "$4" "$5" >>"$RESULTS/c.result"
+			turn $2 "$6" "$7" >>"$RESULTS/rust.result"
+		else
+			turn $2 "$6" "$7" >>"$RESULTS/rust.result"
+			turn $2 "$4" "$5" >>"$RESULTS/c.result"
+		fi
+		echo "$2: round $round"
+	done
 }
 
 sleep 5
-for round in $(seq "$1"); do
-	# Neither is always the first.
-	if [ $((round % 2)) = 1 ]; then
-		turn c "$2"
-		turn rust "$3"
-	else
-		turn rust "$3"
-		turn c "$2"
-	fi
-	echo "round $round"
-done
+rounds 3 add_and_del "$@"
+if [ "$(nproc)" = 2 ]; then
+	# The trackers are a small part of it.
+	rounds 7 register "$@"
+fi
