@@ -3,16 +3,21 @@
  * The protocol between the keeper of an entry and its readers: add, del,
  * begin_del, abort_del, commit_del and sync against get and put.
  *
- * One keeper, two readers, every interleaving. A step here is what is atomic in
- * the module: one access to a shared field, one atomic operation, one change of
- * the lock's state. See rust/entry.rs (drain, put) and rust/root.rs.
+ * One keeper, two readers, and one who holds the semaphore of the root, which
+ * nobody else asks for: it moves the entry between two buckets, and cleans the
+ * root. Every interleaving. A step here is what is atomic in the module: one
+ * access to a shared field, one atomic operation, one change of a lock's state.
+ * See rust/entry.rs (drain, put) and rust/root.rs. How a table grows and shrinks
+ * is in table.pml.
  *
  * Asserted: no reader holds an entry when its deletion has returned or begun; a
  * reader never sees an entry that died since it was found, nor one whose object
- * is gone. As a formula: a deletion that waits returns when the readers have
- * left. And the checker itself finds out if all processes are stuck.
+ * is gone, and never takes one for dead that is tracked; an entry is unlinked
+ * once; nobody touches one whose keeper may have freed it. As a formula: a
+ * deletion that waits returns when the readers have left. And the checker itself
+ * finds out if all processes are stuck.
  *
- * With one of the MUTANT_* defined the protocol is wrong, and the checker has to
+ * With one of the mutants defined the protocol is wrong, and the checker has to
  * find out: scripts/protocol.py runs them all.
  */
 
@@ -23,21 +28,46 @@ mtype = { NEW, TRACKED, DYING, SYNCING };
 /* The entry */
 mtype state = NEW;
 byte kref = 0;
-bool linked = false;
 bool initialised = false;	/* the completion */
 bool completed = false;
 
-/* The lock: 0 free, 255 held for writing, else held by so many readers */
-byte rwsem = 0;
+bool root = false;		/* as the entry has it: NULL or not */
 
-#define down_read()	atomic { rwsem < 254 -> rwsem++ }
-#define up_read()	rwsem--
-#define down_write()	atomic { rwsem == 0 -> rwsem = 255 }
-#define up_write()	rwsem = 0
+/*
+ * The table: buckets 0 and perhaps 1, which is the one for the entry then. Each
+ * has a lock.
+ */
+bool split = false;
+bool locked[2];
+bool linked = false;
+bit bucket = 0;		/* the one that the entry is in, if it is linked */
+
+#define lock(this)	atomic { !locked[this] -> locked[this] = true }
+#define unlock(this)	locked[this] = false
+
+/* Unlocks; what is not needed any more is forgotten, so that there are fewer states. */
+#define put(this)	d_step { locked[this] = false; this = 0 }
+
+/* Locks the bucket for the entry: `this`. */
+inline lock_bucket(this)
+{
+	do
+	:: this = split;
+		lock(this);
+		if
+#ifdef MUTANT_NO_SECOND_LOOK
+		:: true -> break
+#else
+		:: this == split -> break
+		:: else -> put(this)
+#endif
+		fi
+	od
+}
 
 /* What only the checker sees */
 byte holders = 0;	/* readers with a reference */
-byte deaths = 0;	/* how often the entry was drained (modulo 4) */
+bit deaths = 0;		/* changes whenever the entry was drained */
 bool destroyed = true;	/* the object may be freed */
 bool waiting = false;	/* the keeper waits for readers */
 
@@ -54,7 +84,7 @@ inline drain(out_of_sight)
 		completed = false;
 #endif
 		if
-		:: last
+		:: last -> last = false
 #ifdef MUTANT_NO_WAIT
 		:: !last
 #else
@@ -66,27 +96,57 @@ inline drain(out_of_sight)
 	waiting = false;
 	/* No reader holds an entry after its deletion (began and) returned. */
 	assert(holders == 0);
-	deaths = (deaths + 1) % 4
+	deaths = !deaths
 }
 
 inline revive()
 {
-	down_write();
 	state = TRACKED;
-	kref = 1;
-	up_write()
+	kref = 1
 }
 
-inline unlink()
+/* An entry that is in no table is found by nobody. */
+inline revive_in_table()
 {
-	down_write();
-	linked = false;
-	up_write()
+	if
+#ifdef MUTANT_REVIVE_UNLOCKED
+	:: root -> revive()
+#else
+	:: root ->
+		lock_bucket(this);
+		revive();
+		put(this)
+#endif
+	:: else -> revive()
+	fi
+}
+
+/* Whoever cleans the root may be faster. */
+inline remove()
+{
+	if
+	:: root ->
+		lock_bucket(this);
+		if
+#ifdef MUTANT_REMOVE_UNCHECKED
+		:: true ->
+#else
+		:: root ->
+#endif
+			assert(linked && bucket == this);
+			d_step { linked = false; bucket = 0 };
+			root = false
+		:: else
+		fi;
+		put(this)
+	:: else
+	fi
 }
 
 active proctype keeper()
 {
 	bool last;
+	bit this;
 
 	do
 	:: true ->
@@ -97,30 +157,30 @@ active proctype keeper()
 		initialised = true;
 #endif
 		state = TRACKED;
-		down_write();
-		linked = true;
-		up_write();
+		lock_bucket(this);
+		root = true;
+		d_step { linked = true; bucket = this };
+		put(this);
 
 		do
 		:: true ->	/* sync */
 			drain(SYNCING);
-			revive()
+			revive_in_table()
 		:: true ->	/* begin_del, and the driver refuses */
 #ifdef MUTANT_ABORT_WITHOUT_DRAIN
 			state = DYING;
-			deaths = (deaths + 1) % 4;
-			revive()
+			deaths = !deaths;
 #else
 			drain(DYING);
-			revive()
 #endif
+			revive_in_table()
 		:: true ->	/* begin_del, commit_del */
 			drain(DYING);
-			unlink();
+			remove();
 			break
 		:: true ->	/* del */
 #ifndef MUTANT_NO_UNLINK
-			unlink();
+			remove();
 #endif
 			drain(DYING);
 			break
@@ -131,16 +191,67 @@ active proctype keeper()
 	od
 }
 
+/* Who holds the semaphore */
+active proctype writer()
+{
+	do
+	:: !split ->
+		lock(0);
+		lock(1);
+		if
+		:: linked -> bucket = 1
+		:: else
+		fi;
+		split = true;
+		unlock(1);
+		unlock(0)
+	:: split ->
+		lock(0);
+		lock(1);
+		if
+		:: linked -> bucket = 0
+		:: else
+		fi;
+		split = false;
+		unlock(1);
+		unlock(0)
+	:: true ->	/* clean */
+#ifndef MUTANT_CLEAN_UNLOCKED
+		lock(split);
+#endif
+		if
+		:: linked ->
+			/* The keeper may have freed the entry when its root is NULL. */
+			assert(!destroyed);
+#ifdef MUTANT_ROOT_FIRST
+			root = false;
+			assert(!destroyed);
+			d_step { linked = false; bucket = 0 };
+#else
+			d_step { linked = false; bucket = 0 };
+			assert(!destroyed);
+			root = false;
+#endif
+		:: else
+		fi;
+#ifndef MUTANT_CLEAN_UNLOCKED
+		unlock(split)
+#endif
+	od
+}
+
 active [READERS] proctype reader()
 {
 	bool got;
 	bool last;
-	byte born;
+	bit born;
+	bit this;
 
 	do
 	:: true ->
-		got = false;
-		down_read();
+		lock_bucket(this);
+		/* It is where it is looked for. */
+		assert(!linked || bucket == this);
 		/* A lookup touches what is linked. */
 		assert(!linked || !destroyed);
 		if
@@ -156,24 +267,28 @@ active [READERS] proctype reader()
 			:: atomic { kref == 0 -> kref++; got = true;
 				    holders++; born = deaths }
 #else
-			:: atomic { kref == 0 -> skip }
+			/* The state was stored before the reference was dropped. */
+			:: atomic { kref == 0 -> skip };
+				assert(state != TRACKED)
 #endif
 			fi
 		:: else
 		fi;
-		up_read();
+		put(this);
 
 		if
 		:: got ->
 			/* The object is there, and is the one that was found. */
 			assert(!destroyed);
 			assert(born == deaths);
-			atomic { kref--; last = (kref == 0); holders-- };
+			atomic { kref--; last = (kref == 0); holders--;
+				 got = false; born = 0 };
 			if
 			:: last ->
 				/* Only a keeper that waits lets a reader be the last. */
 				assert(state == DYING || state == SYNCING);
 				assert(initialised && !destroyed);
+				last = false;
 				completed = true
 			:: else
 			fi
