@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make model`: the protocol of tests/model/restrack.pml, explored by spin.
+"""`make model`: the protocols of tests/model/, explored by spin.
 
-The protocol itself must have no error. Then it is broken on purpose, in each way
-that the model offers, and each time there must be one, or the check is worth
+A protocol itself must have no error. Then it is broken on purpose, in each way
+that its model offers, and each time there must be one, or the check is worth
 nothing.
 """
 
@@ -12,56 +12,90 @@ from buildroot import CHECKOUT
 from modules import BUILD, LOGS
 from progress import Step, say
 
-MODEL = CHECKOUT / "tests/model/restrack.pml"
+MODELS = CHECKOUT / "tests/model"
 
-# Runs of the explorer that spin makes: its compiler flags and its own.
+# What the explorer that spin makes is compiled with, and its own flags, by what
+# it looks for.
+SAFETY = (["-DSAFETY", "-DNOCLAIM"], [])
+LIVENESS = (["-DNFAIR=4"], ["-a", "-f"])
+# States in a packed form; in all less than 1.5 GB of memory.
+BUILD_FLAGS = ["-O2", "-DCOLLAPSE", "-DMEMLIM=1500"]
+FLAGS = ["-m2000000", "-w25"]
+
+# The runs for each model: what they are for, what of the model is used, and how
+# they are done. What finds most errors soonest comes first. With a walk there are
+# so many states that of four buckets only those hashes are tried which part last.
 RUNS = {
-    "assertions, deadlock": (["-DSAFETY", "-DNOCLAIM"], []),
-    "liveness": (["-DNFAIR=4"], ["-a", "-f"]),
+    "restrack": {
+        "assertions, deadlock": ([], SAFETY),
+        "liveness": ([], LIVENESS),
+    },
+    "table": {
+        "lookups, 3 buckets": (["-DNO_WALKER", "-DMOST=3"], SAFETY),
+        **{f"walks, 3 buckets, A at {rank}":
+           (["-DNO_LOOKUP", "-DMOST=3", f"-DRANK_A={rank}"], SAFETY)
+           for rank in (2, 1, 0)},
+        "lookups, 4 buckets": (["-DNO_WALKER"], SAFETY),
+        **{f"walks, 4 buckets, A at {a}, B at {b}":
+           (["-DNO_LOOKUP", f"-DRANK_A={a}", f"-DRANK_B={b}"], SAFETY)
+           for a, b in ((2, 3), (3, 2))},
+    },
 }
 
 
-def mutants():
+def mutants(model):
     """What the model can be broken with, in the order of the file."""
-    return list(dict.fromkeys(re.findall(r"MUTANT_\w+", MODEL.read_text())))
+    text = (MODELS / f"{model}.pml").read_text()
+    return list(dict.fromkeys(re.findall(r"MUTANT_\w+", text)))
 
 
-def explore(step, root, mutant):
-    """Explores every interleaving; what the first run that found an error says."""
+def explore(step, root, model, mutant):
+    """Explores every interleaving.
+
+    Returns how many states there are, and what the first run with an error says.
+    """
     out = BUILD / "model"
     out.mkdir(parents=True, exist_ok=True)
+    states = 0
 
     def run(*command):
         step.run(root.enter(command, readable=[CHECKOUT], writable=[out], directory=out))
 
-    run("spin", *([f"-D{mutant}"] if mutant else []), "-a", MODEL)
-    for name, (build, explore_with) in RUNS.items():
-        run("gcc", "-O2", *build, "-o", "explorer", "pan.c")
+    for name, (defines, (build, explore_with)) in RUNS[model].items():
+        run("spin", *defines, *([f"-D{mutant}"] if mutant else []), "-a",
+            MODELS / f"{model}.pml")
+        run("gcc", *BUILD_FLAGS, *build, "-o", "explorer", "pan.c")
         said = out / "said"
-        run("sh", "-c", f"./explorer -m1000000 {' '.join(explore_with)} >said")
+        run("sh", "-c", f"./explorer {' '.join(FLAGS + explore_with)} >said")
         text = said.read_text()
         step.note(text)
-        if "max search depth too small" in text:
-            step.fail(f"{name}: the search was cut off")
         if not re.search(r"errors: \d", text):
             step.fail(f"{name}: the explorer came to no verdict")
         if "errors: 0" not in text:
-            why = re.search(r"^pan:\d+: (.*?) \(at depth", text, re.MULTILINE)
-            return f"{name}: {why[1] if why else 'an error'}"
-    return None
+            why = re.search(r"^pan:\d+: +(.*?) \(at depth", text, re.MULTILINE)
+            return states, f"{name}: {why[1] if why else 'an error'}"
+        if "max search depth too small" in text or "-DMEMLIM bound" in text:
+            step.fail(f"{name}: the search was cut off")
+        states += int(re.search(r"(\d+) states, stored", text)[1])
+    return states, None
 
 
 def check(root):
-    with Step("the protocol, in every interleaving", LOGS / "model.log") as step:
-        error = explore(step, root, None)
-        if error:
-            step.fail(error)
-    found = mutants()
-    for mutant in found:
-        with Step(mutant, LOGS / f"model-{mutant}.log") as step:
-            error = explore(step, root, mutant)
-            if not error:
-                step.fail("the model is broken, and no error was found")
-            say(f"  found: {error}")
-    say(f"the protocol holds, and {len(found)} ways to break it are found out")
+    found = 0
+    for model in RUNS:
+        with Step(f"the protocol of {model}.pml, in every interleaving",
+                  LOGS / f"model-{model}.log") as step:
+            states, error = explore(step, root, model, None)
+            if error:
+                step.fail(error)
+            say(f"  {states} states")
+        for mutant in mutants(model):
+            with Step(f"{model}.pml, {mutant}",
+                      LOGS / f"model-{model}-{mutant}.log") as step:
+                _, error = explore(step, root, model, mutant)
+                if not error:
+                    step.fail("the model is broken, and no error was found")
+                say(f"  found: {error}")
+                found += 1
+    say(f"the protocols hold, and {found} ways to break them are found out")
     return 0
