@@ -138,3 +138,97 @@ impl Counts {
         (((self.objects.load(Acquire) >> 32) as u32) << 1) | 1
     }
 }
+
+#[kernel::prelude::kunit_tests(restrack_counts)]
+mod tests {
+    use super::*;
+
+    fn counts() -> Counts {
+        Counts {
+            tickets: Atomic::new(0),
+            objects: Atomic::new(0),
+            details: Atomic::new(0),
+            restored: Atomic::new(0),
+            apart: [0; 5],
+        }
+    }
+
+    /// Each change is a change of the generation by one, and of the count as it says.
+    fn is_in_step(counts: &Counts) -> bool {
+        let step = |change: &dyn Fn() -> u32, difference: i32| {
+            let (count, generation) = (counts.count(true), counts.generation());
+            let now = change();
+            now as i32 == count + difference
+                && counts.count(true) == count + difference
+                && counts.generation() == generation.wrapping_add(2)
+                && counts.generation() != 0
+        };
+        step(&|| counts.came(false), 1)
+            && step(&|| counts.came(true), 1)
+            && step(&|| counts.changed(), 0)
+            && step(&|| counts.went(true), -1)
+            && step(&|| counts.went(false), -1)
+            && step(&|| counts.changed(), 0)
+    }
+
+    #[test]
+    fn what_comes_and_goes_is_counted_and_changes_the_generation() {
+        let counts = counts();
+        assert!(is_in_step(&counts));
+        assert_eq!(counts.came(false), 1);
+        assert!(is_in_step(&counts));
+        assert_eq!(counts.count(true), 1);
+    }
+
+    #[test]
+    fn the_generation_wraps_and_the_count_stays() {
+        let counts = counts();
+        // A few changes before the upper half is zero, and before the generation loses its top bit.
+        for upper in [-1, -2, -3, -6, 0x7fff_ffff, 0x7fff_fffe, 0x7fff_fffb] {
+            for lower in [0, 1, 2, 0x7fff_0000] {
+                counts.objects.store(upper * CHANGE + lower, Relaxed);
+                assert!(is_in_step(&counts));
+                assert_eq!(i64::from(counts.count(true)), lower);
+            }
+        }
+    }
+
+    #[test]
+    fn objects_with_details_are_counted_apart() {
+        let counts = counts();
+        counts.came(true);
+        counts.came(false);
+        counts.came(true);
+        assert_eq!((counts.count(true), counts.count(false)), (3, 1));
+        counts.went(false);
+        assert_eq!((counts.count(true), counts.count(false)), (2, 0));
+        counts.went(true);
+        assert_eq!((counts.count(true), counts.count(false)), (1, 0));
+        counts.went(true);
+        assert_eq!((counts.count(true), counts.count(false)), (0, 0));
+    }
+
+    #[test]
+    fn no_two_tickets_are_equal() {
+        let counts = counts();
+        counts.start_at(u32::MAX - 1);
+        let parts = |ticket: Ticket| (ticket.id(), ticket.turn(), ticket.serial());
+        assert_eq!(parts(counts.ticket(1)), (u32::MAX - 1, 0, u32::MAX - 1));
+        assert_eq!(parts(counts.ticket(1)), (u32::MAX, 0, u32::MAX));
+        assert_eq!(parts(counts.ticket(100)), (0, 1, 0));
+        assert_eq!(parts(counts.ticket(1)), (100, 1, 100));
+        assert_eq!(parts(counts.ticket(0)), (101, 1, 101));
+        // So many that their number is less than zero.
+        counts.tickets.store(i64::MAX, Relaxed);
+        assert_eq!(parts(counts.ticket(1)), (u32::MAX, 0x7fff_ffff, u32::MAX));
+        assert_eq!(parts(counts.ticket(1)), (0, 0x8000_0000, 0));
+    }
+
+    #[test]
+    fn what_is_taken_back_is_counted() {
+        let counts = counts();
+        counts.restored.store(i32::MAX, Relaxed);
+        counts.restored();
+        assert_eq!(counts.restores(), 0x8000_0000);
+    }
+}

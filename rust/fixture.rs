@@ -6,6 +6,7 @@ use crate::{
     entry::Entry,
     kind::Kind,
     lifecycle,
+    owner::KernelName,
     root::Root, //
 };
 use core::{
@@ -105,6 +106,91 @@ impl Deref for TestEntry {
 impl Drop for TestEntry {
     fn drop(&mut self) {
         lifecycle::del(self);
+    }
+}
+
+/// Many entries of the kernel, which are deleted when they go.
+///
+/// They cost less than so many [`TestEntry`]s.
+pub(crate) struct Crowd(KVVec<Entry>);
+
+impl Crowd {
+    /// So many entries of a kind, in no table yet.
+    pub(crate) fn new(kind: Kind, count: usize) -> Result<Self> {
+        let mut entries = KVVec::with_capacity(count, GFP_KERNEL)?;
+        for slot in entries.spare_capacity_mut().iter_mut().take(count) {
+            // SAFETY: There is room for an entry, which does not move: the vector does not grow.
+            unsafe { Entry::init(slot.as_mut_ptr(), kind as u32) };
+        }
+        // SAFETY: So many were initialised, and there is room for them.
+        unsafe { entries.inc_len(count) };
+        Ok(Self(entries))
+    }
+
+    /// Puts an entry into a table, under a number of its own or a given one.
+    pub(crate) fn add(&self, root: &Root, index: usize, id: Option<u32>) -> Result {
+        let entry = self.0.get(index).ok_or(EINVAL)?;
+        let kind = entry.kind().ok_or(EINVAL)?;
+        if entry.is_valid() {
+            return Err(EBUSY);
+        }
+        entry.init_references();
+        entry.set_kernel(KernelName::new(c"crowd".as_char_ptr().cast_mut()));
+        entry.begin();
+        match id {
+            // SAFETY: The entry is in no table, stays where it is, and is deleted before it goes.
+            Some(id) => unsafe { root.add_as(kind, entry, id, false) },
+            // SAFETY: As above.
+            None => unsafe { root.add(kind, entry) },
+        }
+        Ok(())
+    }
+
+    /// Deletes an entry.
+    pub(crate) fn del(&self, index: usize) -> Result {
+        lifecycle::del(self.0.get(index).ok_or(EINVAL)?);
+        Ok(())
+    }
+}
+
+impl Deref for Crowd {
+    type Target = [Entry];
+
+    fn deref(&self) -> &[Entry] {
+        &self.0
+    }
+}
+
+impl Drop for Crowd {
+    fn drop(&mut self) {
+        for entry in &self.0 {
+            lifecycle::del(entry);
+        }
+    }
+}
+
+/// How many pieces of memory tables have.
+pub(crate) mod pages {
+    use core::sync::atomic::{
+        AtomicI32,
+        Ordering, //
+    };
+
+    static PAGES: AtomicI32 = AtomicI32::new(0);
+
+    /// A table got one.
+    pub(crate) fn came() {
+        PAGES.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A table gave one back.
+    pub(crate) fn went() {
+        PAGES.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// How many there are.
+    pub(crate) fn count() -> i32 {
+        PAGES.load(Ordering::Relaxed)
     }
 }
 

@@ -498,6 +498,7 @@ mod tests {
     use crate::{
         fixture::{
             self,
+            Crowd,
             Shortage,
             TestEntry, //
         },
@@ -600,6 +601,294 @@ mod tests {
         drop(first);
         let found = root.get(Kind::Qp, 7).ok_or(ENOENT)?;
         assert!(core::ptr::eq(&*found, &*third));
+        Ok(())
+    }
+
+    /// So many that the second branch of a table is needed.
+    const MANY: usize = 100_000;
+
+    /// How many buckets a table has at first, and how many it keeps.
+    const FEW: u32 = 1 << BUCKET_BITS;
+    const KEPT: u32 = 2048;
+
+    /// How many pieces of memory there are for so many buckets: 256 in each, as many of them below
+    /// each branch, and a trunk.
+    fn pages_for(buckets: u32) -> i32 {
+        (buckets.div_ceil(1 << 8) + buckets.div_ceil(1 << 16) + 1) as i32
+    }
+
+    /// Are exactly these objects there: in the count, in a walk, in a list, each by its number and
+    /// its key?
+    fn holds(root: &Root, kind: Kind, entries: &[Entry]) -> Result<bool> {
+        let there = entries.iter().filter(|entry| entry.is_valid()).count();
+        let (mut keys, mut cursor, mut listed) = ([MaybeUninit::uninit(); 64], 0, 0);
+        while cursor != Key::LAST.into_cursor() {
+            listed += root.keys(kind, &mut cursor, true, &mut keys);
+        }
+        let right = root.count(kind, true) as usize == there
+            && walk(root, kind, true)? == there
+            && listed == there
+            && entries.iter().all(|entry| {
+                let by_number = root.get(kind, entry.id());
+                let by_key = root.get_by_key(kind, entry.key());
+                let found = by_key.is_ok_and(|found| core::ptr::eq(&*found, entry));
+                match entry.is_valid() {
+                    true => found && by_number.is_some_and(|other| other.id() == entry.id()),
+                    false => !found,
+                }
+            });
+        Ok(right)
+    }
+
+    /// Grows to many buckets, with too little memory now and then, and shrinks again.
+    #[test]
+    fn a_table_gives_back_what_it_does_not_need() -> Result {
+        let before = fixture::pages::count();
+        let pages = || fixture::pages::count() - before;
+        let root = fixture::root()?;
+        let table = root.table(Kind::Mr);
+        let crowd = Crowd::new(Kind::Mr, MANY)?;
+        // There is memory for the next leaf, but not for the branch that it needs.
+        let shortage = Shortage::after(pages_for(1 << 16) + 1);
+        let (some, most) = (70_000, 1 << 16);
+        for index in 0..some {
+            crowd.add(&root, index, None)?;
+        }
+        let refused = shortage.refused() as usize;
+        drop(shortage);
+        assert!((1..=(some - most) / 32 + 1).contains(&refused));
+        assert_eq!(table.bucket_count(), most as u32);
+        assert_eq!(pages(), pages_for(most as u32));
+        for index in some..MANY {
+            crowd.add(&root, index, None)?;
+        }
+        let full = table.bucket_count();
+        assert!((MANY as u32..MANY as u32 + 16).contains(&full));
+        assert_eq!(pages(), pages_for(full));
+        assert!(holds(&root, Kind::Mr, &crowd)?);
+        // In an order of their own.
+        let mut checks = [50_000, 24_000, 12_000, 2000, 400, 0].iter().peekable();
+        for index in 0..MANY {
+            crowd.del(index * 7919 % MANY)?;
+            let left = MANY - 1 - index;
+            if checks.next_if_eq(&&left).is_some() {
+                assert!(holds(&root, Kind::Mr, &crowd)?);
+                let buckets = table.bucket_count();
+                assert!(buckets <= (4 * left as u32 + 80).max(KEPT));
+                // The second branch stays, for there may be need of it again.
+                assert!((pages_for(buckets)..=pages_for(buckets) + 1).contains(&pages()));
+            }
+        }
+        assert_eq!(table.bucket_count(), KEPT);
+        root.clean(|_, _| {});
+        assert_eq!(table.bucket_count(), FEW);
+        assert_eq!(pages(), 0);
+        // And all begins anew.
+        for index in 0..1000 {
+            crowd.add(&root, index, None)?;
+        }
+        assert!(holds(&root, Kind::Mr, &crowd)?);
+        assert!(table.bucket_count() >= 1000);
+        drop(crowd);
+        drop(root);
+        assert_eq!(pages(), 0);
+        Ok(())
+    }
+
+    #[test]
+    fn a_table_does_not_grow_and_shrink_by_turns() -> Result {
+        /// How often the number of buckets changes while one object comes and goes.
+        fn changes(root: &Root, crowd: &Crowd, index: usize) -> Result<u32> {
+            let table = root.table(Kind::Pd);
+            let (mut before, mut changes) = (table.bucket_count(), 0);
+            for step in 0..500 {
+                match step % 2 {
+                    0 => crowd.add(root, index, None)?,
+                    _ => crowd.del(index)?,
+                }
+                changes += u32::from(table.bucket_count() != before);
+                before = table.bucket_count();
+            }
+            Ok(changes)
+        }
+        let root = fixture::root()?;
+        let table = root.table(Kind::Pd);
+        let crowd = Crowd::new(Kind::Pd, 5000)?;
+        // Where it grows, at some sizes.
+        for index in 0..5000 {
+            if [15, 16, 31, 32, 33, 2047, 2048, 2049, 4095, 4096, 4999].contains(&index) {
+                // Twice with the 33rd object, which is one too many for 16 buckets and for 32.
+                assert!(changes(&root, &crowd, index)? <= 2);
+            }
+            crowd.add(&root, index, None)?;
+        }
+        // And where it shrinks, each time that it has.
+        let mut buckets = table.bucket_count();
+        let mut shrunk = 0;
+        for index in (0..5000).rev() {
+            crowd.del(index)?;
+            if table.bucket_count() != buckets {
+                shrunk += 1;
+                assert!(changes(&root, &crowd, index)? <= 1);
+                buckets = table.bucket_count();
+            }
+        }
+        assert!(shrunk > 10);
+        assert_eq!(table.bucket_count(), KEPT);
+        Ok(())
+    }
+
+    /// Each allocation fails in turn, and is made up for later.
+    #[test]
+    fn a_table_grows_when_there_is_memory_again() -> Result {
+        let before = fixture::pages::count();
+        let pages = || fixture::pages::count() - before;
+        for times in 0..6 {
+            let root = fixture::root()?;
+            let table = root.table(Kind::Pd);
+            let crowd = Crowd::new(Kind::Pd, 1000)?;
+            let shortage = Shortage::after(times);
+            for index in 0..800 {
+                crowd.add(&root, index, None)?;
+            }
+            let refused = shortage.refused();
+            drop(shortage);
+            let (buckets, kept) = match times {
+                // A leaf is of no use without a branch, nor is that without a trunk.
+                0..3 => (FEW, 0),
+                leaves => (256 * (leaves as u32 - 2), leaves),
+            };
+            assert_eq!(table.bucket_count(), buckets);
+            assert_eq!(pages(), kept);
+            // It is not asked for at each add.
+            assert!((1..=800 / 32 + 1).contains(&refused));
+            assert!(holds(&root, Kind::Pd, &crowd)?);
+            for index in 800..900 {
+                crowd.add(&root, index, None)?;
+            }
+            assert!(table.bucket_count() >= 900);
+            assert!(holds(&root, Kind::Pd, &crowd)?);
+            drop(crowd);
+            drop(root);
+            assert_eq!(pages(), 0);
+        }
+        Ok(())
+    }
+
+    /// Adds so many objects with one number; deletes them in an order, and looks now and then.
+    fn one_number(count: usize, order: impl Fn(usize) -> usize) -> Result<bool> {
+        const NUMBER: u32 = 7;
+        let root = fixture::root()?;
+        let crowd = Crowd::new(Kind::Qp, count)?;
+        for index in 0..count {
+            crowd.add(&root, index, Some(NUMBER))?;
+        }
+        let mut right = holds(&root, Kind::Qp, &crowd)?;
+        for step in 0..count {
+            let going = crowd.get(order(step)).ok_or(EINVAL)?;
+            let left = count - 1 - step;
+            lifecycle::begin_del(going);
+            right &= root.get(Kind::Qp, NUMBER).is_some() == (left > 0);
+            if left % 3 == 0 {
+                lifecycle::abort_del(going);
+                right &= root.get(Kind::Qp, NUMBER).is_some();
+            }
+            lifecycle::del(going);
+            right &= root.get(Kind::Qp, NUMBER).is_some() == (left > 0);
+            if left % (count / 4) == 0 {
+                right &= holds(&root, Kind::Qp, &crowd)?;
+            }
+        }
+        Ok(right && root.count(Kind::Qp, true) == 0)
+    }
+
+    #[test]
+    fn many_objects_have_one_number() -> Result {
+        const COUNT: usize = 10_000;
+        assert!(one_number(COUNT, |step| step)?);
+        assert!(one_number(COUNT, |step| COUNT - 1 - step)?);
+        assert!(one_number(COUNT, |step| (step * 7919 + 5000) % COUNT)?);
+        Ok(())
+    }
+
+    /// Of objects with one number those that came after the wrap are first.
+    #[test]
+    fn the_serial_number_wraps() -> Result {
+        let root = fixture::root()?;
+        let crowd = Crowd::new(Kind::Qp, 6)?;
+        root.counts(Kind::Qp).start_at(u32::MAX - 2);
+        for index in 0..crowd.len() {
+            crowd.add(&root, index, Some(7))?;
+            assert!(holds(&root, Kind::Qp, &crowd)?);
+        }
+        let (mut cursor, mut order) = (0, [3, 4, 5, 0, 1, 2].iter());
+        while let Some(found) = root.next(Kind::Qp, &mut cursor, true) {
+            let expected = order.next().and_then(|index| crowd.get(*index));
+            assert!(expected.is_some_and(|entry| core::ptr::eq(entry, &*found)));
+        }
+        assert!(order.next().is_none());
+        for index in [3, 1, 0, 5, 2, 4] {
+            crowd.del(index)?;
+            assert!(holds(&root, Kind::Qp, &crowd)?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn a_long_row_of_numbers_in_use_is_passed_over_in_few_steps() -> Result {
+        let root = fixture::root()?;
+        let counts = root.counts(Kind::Mr);
+        // One at a time first, lest numbers be wasted for a few.
+        let mut tried = 0;
+        for next in 0..9 {
+            assert_eq!(Root::later_ticket(counts, &mut tried).id(), next);
+        }
+        let mut calls = 9;
+        while Root::later_ticket(counts, &mut tried).id() < MANY as u32 {
+            calls += 1;
+        }
+        assert!(calls <= 9 + 17);
+        // No step is longer than the longest.
+        let before = Root::later_ticket(counts, &mut tried).id();
+        assert_eq!(
+            Root::later_ticket(counts, &mut tried).id() - before,
+            1 << 16
+        );
+        tried = u32::MAX;
+        let before = Root::later_ticket(counts, &mut tried).id();
+        assert_eq!(
+            Root::later_ticket(counts, &mut tried).id() - before,
+            1 << 16
+        );
+        Ok(())
+    }
+
+    #[test]
+    fn numbers_are_found_behind_a_long_row_at_the_wrap() -> Result {
+        const LATER: usize = 1000;
+        let root = fixture::root()?;
+        let counts = root.counts(Kind::Mr);
+        let crowd = Crowd::new(Kind::Mr, MANY + LATER)?;
+        for index in 0..MANY {
+            crowd.add(&root, index, None)?;
+        }
+        let start = u32::MAX - 1;
+        counts.start_at(start);
+        for index in MANY..MANY + LATER {
+            crowd.add(&root, index, None)?;
+        }
+        let ids = |index: usize| crowd.get(index).map(|entry| entry.id());
+        assert_eq!(ids(MANY), Some(start));
+        assert_eq!(ids(MANY + 1), Some(u32::MAX));
+        let moved = counts.ticket(0).id().wrapping_sub(start);
+        assert!((MANY as u32..MANY as u32 + (2 << 16) + LATER as u32).contains(&moved));
+        // Each number leads to its object, so each has its own.
+        let own = |entry: &Entry| {
+            let found = root.get(Kind::Mr, entry.id());
+            found.is_some_and(|found| core::ptr::eq(&*found, entry))
+        };
+        assert!(crowd.iter().all(own));
+        assert_eq!(walk(&root, Kind::Mr, true)?, MANY + LATER);
         Ok(())
     }
 

@@ -159,3 +159,273 @@ impl<'l, T: Linked> Siblings<'l, T> {
         unsafe { bindings::rb_erase(node(object), self.0) };
     }
 }
+
+#[kernel::prelude::kunit_tests(restrack_siblings)]
+mod tests {
+    use super::*;
+    use crate::{
+        bucket::{
+            Bucket,
+            Locked,
+            Node, //
+        },
+        fixture::{
+            self,
+            Crowd,
+            TestEntry, //
+        },
+        kind::Kind,
+        lifecycle,
+        sync::PreemptGuard, //
+    };
+    use core::{
+        cell::Cell,
+        mem::offset_of, //
+    };
+
+    /// Something to be linked, all of it with one hash.
+    struct Item {
+        serial: u32,
+        sibling: Cell<bool>,
+        /// How often somebody wanted to know its key.
+        asked: Cell<u32>,
+        node: Node,
+    }
+
+    // SAFETY: `node` is where the offset says, and the rest is plain.
+    unsafe impl Linked for Item {
+        const NODE_OFFSET: usize = offset_of!(Item, node);
+
+        fn node(&self) -> &Node {
+            &self.node
+        }
+
+        fn key(&self) -> Key {
+            self.asked.set(self.asked.get() + 1);
+            key(self.serial)
+        }
+
+        fn is_sibling(&self) -> bool {
+            self.sibling.get()
+        }
+
+        fn set_sibling(&self, is_sibling: bool) {
+            self.sibling.set(is_sibling);
+        }
+    }
+
+    fn key(serial: u32) -> Key {
+        Key::from_cursor(5 << 32 | u64::from(serial))
+    }
+
+    fn items(serials: impl Iterator<Item = u32>) -> Result<KVVec<Item>> {
+        let mut items = KVVec::with_capacity(COUNT as usize, GFP_KERNEL)?;
+        for serial in serials {
+            let item = Item {
+                serial,
+                sibling: Cell::new(false),
+                asked: Cell::new(0),
+                node: Node::new(),
+            };
+            items.push(item, GFP_KERNEL)?;
+        }
+        Ok(items)
+    }
+
+    /// How many there are in a test.
+    const COUNT: u32 = 10_000;
+
+    /// How many keys of other objects may be asked for, to find the place of one among so many: a
+    /// red-black tree is at most twice as deep as a balanced one. And some for the chain.
+    const MOST: u32 = 2 * (COUNT.ilog2() + 1) + 6;
+
+    /// How many keys were asked for.
+    fn asked(items: &[Item]) -> u32 {
+        items.iter().map(|item| item.asked.take()).sum()
+    }
+
+    /// Do exactly these come, in this order? And is the first one the only one that is no sibling?
+    fn holds(bucket: &Locked<'_, Item>, serials: impl Iterator<Item = u32>) -> bool {
+        let first = bucket.first().is_none_or(|first| !first.is_sibling());
+        let rest = bucket.iter_from(Key::FIRST).skip(1);
+        first
+            && rest.fold(true, |all, item| all && item.is_sibling())
+            && bucket
+                .iter_from(Key::FIRST)
+                .map(|item| item.serial)
+                .eq(serials)
+    }
+
+    /// Links so many with one hash, finds each, and takes them out: is all as it should be, and is
+    /// none of it dearer than [`MOST`]?
+    fn come_and_go(items: &[Item], order: impl Fn(u32) -> u32) -> Result<bool> {
+        let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
+        let lock = |guard: &PreemptGuard| {
+            // SAFETY: It stays until the end of this function.
+            unsafe { Bucket::lock(NonNull::from(&*bucket), guard) }
+        };
+        let mut right = true;
+        for item in items {
+            let guard = PreemptGuard::new();
+            // SAFETY: It is removed below, and nothing in between can fail.
+            unsafe { lock(&guard).insert(item) };
+        }
+        // Here each is compared with another one, not with a key that is known.
+        right &= asked(items) <= COUNT * 2 * MOST;
+        let guard = PreemptGuard::new();
+        right &= holds(&lock(&guard), 0..COUNT);
+        drop(guard);
+        asked(items);
+        for serial in 0..COUNT {
+            let guard = PreemptGuard::new();
+            let locked = lock(&guard);
+            let mut found = locked.iter_from(key(serial)).map(|item| item.serial);
+            right &= found.next() == Some(serial) && found.next() == Some(serial + 1)
+                || serial == COUNT - 1;
+        }
+        right &= asked(items) <= COUNT * MOST;
+        for step in 0..COUNT {
+            if let Some(item) = items.get(order(step) as usize) {
+                let guard = PreemptGuard::new();
+                // SAFETY: It is in this bucket.
+                unsafe { lock(&guard).remove(item) };
+                right &= !item.is_sibling();
+            }
+        }
+        right &= asked(items) <= COUNT * MOST;
+        Ok(right && bucket.is_idle())
+    }
+
+    #[test]
+    fn many_with_one_hash_cost_no_more_than_a_tree_is_deep() -> Result {
+        let scattered = |step: u32| (step * 7919 + 5000) % COUNT;
+        for items in [
+            items(0..COUNT)?,
+            items((0..COUNT).rev())?,
+            items((0..COUNT).map(scattered))?,
+        ] {
+            assert!(come_and_go(&items, |step| step)?);
+            assert!(come_and_go(&items, |step| COUNT - 1 - step)?);
+            assert!(come_and_go(&items, scattered)?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn one_takes_the_place_of_a_sibling_or_of_the_first() -> Result {
+        let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
+        let (old, new) = (items(1..6)?, items(1..6)?);
+        let guard = PreemptGuard::new();
+        // SAFETY: It stays to the end of this function.
+        let locked = unsafe { Bucket::lock(NonNull::from(&*bucket), &guard) };
+        for item in &old {
+            // SAFETY: It is removed below, and nothing in between can fail.
+            unsafe { locked.insert(item) };
+        }
+        let mut right = true;
+        for (old, new) in [2, 0, 4, 1, 3]
+            .iter()
+            .filter_map(|at| old.get(*at).zip(new.get(*at)))
+        {
+            // SAFETY: The first is there, the second is not.
+            unsafe { locked.replace(old, new) };
+            right &= holds(&locked, 1..6) && !old.is_sibling();
+            let mut found = locked.iter_from(key(new.serial));
+            right &= found.next().is_some_and(|found| ptr::eq(found, new));
+        }
+        for item in &new {
+            // SAFETY: It is in this bucket.
+            unsafe { locked.remove(item) };
+            right &= holds(&locked, item.serial + 1..6);
+        }
+        drop(locked);
+        drop(guard);
+        assert!(right && bucket.is_idle());
+        Ok(())
+    }
+
+    #[test]
+    fn a_lesser_one_becomes_the_first() -> Result {
+        let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
+        let items = items([7, 9, 3, 8, 1].into_iter())?;
+        let guard = PreemptGuard::new();
+        // SAFETY: It stays to the end of this function.
+        let locked = unsafe { Bucket::lock(NonNull::from(&*bucket), &guard) };
+        let mut right = true;
+        for (item, there) in items.iter().zip([
+            &[7][..],
+            &[7, 9],
+            &[3, 7, 9],
+            &[3, 7, 8, 9],
+            &[1, 3, 7, 8, 9],
+        ]) {
+            // SAFETY: It is removed below, and nothing in between can fail.
+            unsafe { locked.insert(item) };
+            right &= holds(&locked, there.iter().copied());
+        }
+        for (item, left) in items
+            .iter()
+            .zip([&[1, 3, 8, 9][..], &[1, 3, 8], &[1, 8], &[1], &[]])
+        {
+            // SAFETY: It is in this bucket.
+            unsafe { locked.remove(item) };
+            right &= holds(&locked, left.iter().copied());
+        }
+        drop(locked);
+        drop(guard);
+        assert!(right && bucket.is_idle());
+        Ok(())
+    }
+
+    /// What may be freed and what was not, among objects with the same number.
+    #[test]
+    fn one_stands_in_for_a_sibling_or_for_the_first() -> Result {
+        const NUMBER: u32 = 7;
+        let root = fixture::root()?;
+        let crowd = Crowd::new(Kind::Mr, 5)?;
+        for index in 0..crowd.len() {
+            crowd.add(&root, index, Some(NUMBER))?;
+        }
+        let is_order = |expected: &[usize]| {
+            let mut cursor = 0;
+            let mut expected = expected.iter();
+            while let Some(found) = root.next(Kind::Mr, &mut cursor, true) {
+                let entry = expected.next().and_then(|index| crowd.get(*index));
+                if !entry.is_some_and(|entry| ptr::eq(entry, &*found)) {
+                    return false;
+                }
+            }
+            expected.next().is_none()
+        };
+        for (index, others) in [(0, [1, 2, 3, 4]), (2, [0, 1, 3, 4]), (4, [0, 1, 2, 3])] {
+            let entry = crowd.get(index).ok_or(EINVAL)?;
+            let key = entry.key();
+            let stand_in = TestEntry::zeroed()?;
+            // SAFETY: The stand-in is zeroed, and stays.
+            unsafe { lifecycle::begin_free(entry, &stand_in) };
+            assert!(!entry.is_valid() && stand_in.is_valid());
+            assert!(stand_in.key() == key);
+            assert!(matches!(root.get_by_key(Kind::Mr, key), Err(EAGAIN)));
+            assert!(root.get(Kind::Mr, NUMBER).is_some());
+            assert!(is_order(&others));
+            // SAFETY: As above, and the entry stays, too.
+            unsafe { lifecycle::abort_free(entry, &stand_in) };
+            assert!(entry.is_valid() && !stand_in.is_valid());
+            assert!(root
+                .get_by_key(Kind::Mr, key)
+                .is_ok_and(|found| ptr::eq(&*found, entry)));
+            assert!(is_order(&[0, 1, 2, 3, 4]));
+        }
+        // And those that are freed.
+        for (index, rest) in [(2, &[0, 1, 3, 4][..]), (0, &[1, 3, 4]), (4, &[1, 3])] {
+            let entry = crowd.get(index).ok_or(EINVAL)?;
+            let stand_in = TestEntry::zeroed()?;
+            // SAFETY: The stand-in is zeroed, and stays.
+            unsafe { lifecycle::begin_free(entry, &stand_in) };
+            lifecycle::commit_free(&stand_in);
+            assert!(!stand_in.is_valid());
+            assert!(is_order(rest));
+        }
+        Ok(())
+    }
+}

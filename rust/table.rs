@@ -163,6 +163,12 @@ impl Table {
         self.adapt();
     }
 
+    /// How many buckets there are.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) fn bucket_count(&self) -> u32 {
+        self.buckets.count()
+    }
+
     /// Works out the bounds for the buckets of now.
     fn adapt(&self) {
         let count = self.buckets.count();
