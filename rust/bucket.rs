@@ -298,9 +298,20 @@ impl<T: Linked> Drop for Locked<'_, T> {
 }
 
 impl<T: Linked> Locked<'_, T> {
+    /// Tells tests of a lock that is not held.
+    #[cfg(CONFIG_KUNIT = "y")]
+    #[inline(never)]
+    fn check(&self) {
+        // SAFETY: By the type invariant.
+        let bit = unsafe { self.0.as_ref() }.bit();
+        kernel::warn_on!(!bit.is_locked());
+    }
+
     /// The link to the first object.
     #[inline]
     fn head(&self) -> Link<'_> {
+        #[cfg(CONFIG_KUNIT = "y")]
+        self.check();
         // INVARIANT: By the type invariant.
         Link(self.0.as_ptr().cast(), PhantomData)
     }
@@ -371,6 +382,8 @@ impl<T: Linked> Locked<'_, T> {
     #[doc(alias = "hlist_del_init")]
     #[inline]
     pub(crate) unsafe fn remove(&self, object: &T) {
+        #[cfg(CONFIG_KUNIT = "y")]
+        self.check();
         if object.is_sibling() {
             // SAFETY: By the requirement of this function.
             unsafe { self.remove_sibling(object) };

@@ -489,6 +489,12 @@ impl Drop for Buckets {
 #[kernel::prelude::kunit_tests(restrack_buckets)]
 mod tests {
     use super::*;
+    use crate::fixture::{
+        self,
+        Elsewhere,
+        Meeting, //
+    };
+    use kernel::sync::Arc;
 
     /// How many buckets a table has at first.
     const FEW: u32 = 16;
@@ -620,5 +626,70 @@ mod tests {
         let shrunk = size.shrink(FEW);
         assert!((shrunk.count(), shrunk.shrunk()) == (FEW, 0));
         assert!(size.grow(FEW + 2).shrunk() == u32::MAX);
+    }
+
+    /// Some buckets of which some are used, shared by two threads.
+    struct Shared {
+        buckets: Buckets,
+        first: KBox<[Bucket<Entry>; 2 * FEW as usize]>,
+        meeting: Meeting,
+    }
+
+    // SAFETY: What the pointers lead to goes with it.
+    unsafe impl Send for Shared {}
+
+    // SAFETY: As a root, it may be used from any thread.
+    unsafe impl Sync for Shared {}
+
+    impl Shared {
+        fn new() -> Result<Arc<Self>> {
+            let first = [const { Bucket::new() }; 2 * FEW as usize];
+            let mut first = KBox::new(first, GFP_KERNEL)?;
+            let buckets = Buckets {
+                size: Once::new(Size::new(FEW, 0).0),
+                first: first.as_mut_ptr(),
+                first_count: 2 * FEW,
+                trunk: Once::new(core::ptr::null_mut()),
+            };
+            let shared = Self {
+                buckets,
+                first,
+                meeting: Meeting::new(),
+            };
+            Ok(Arc::new(shared, GFP_KERNEL)?)
+        }
+
+        /// Is nobody in this bucket?
+        fn is_idle(&self, index: u32) -> bool {
+            self.first
+                .get(index as usize)
+                .is_some_and(|bucket| bucket.is_idle())
+        }
+    }
+
+    /// While one waits for a lock, the bucket that it is for is split.
+    #[test]
+    fn who_waited_for_a_lock_has_that_of_the_right_bucket() -> Result {
+        for _ in 0..20 {
+            let shared = Shared::new()?;
+            let (lower, upper) = (hash(0), hash(FEW.reverse_bits()));
+            assert!(shared.buckets.size().index(upper) == 0);
+            let other = shared.clone();
+            let waits = Elsewhere::start(move || {
+                other.meeting.attend();
+                let _place = other.buckets.lock(upper);
+                other.is_idle(0) && !other.is_idle(FEW)
+            })?;
+            shared.meeting.expect();
+            let place = shared.buckets.lock(lower);
+            shared.meeting.attend();
+            fixture::dawdle();
+            let size = shared.buckets.size();
+            shared.buckets.size.store_release(size.grow(FEW + 1).0);
+            drop(place);
+            assert!(waits.end()?);
+            assert!(shared.is_idle(0) && shared.is_idle(FEW));
+        }
+        Ok(())
     }
 }

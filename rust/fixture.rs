@@ -13,6 +13,7 @@ use core::{
     ops::Deref,
     sync::atomic::{
         AtomicI32,
+        AtomicU32,
         Ordering, //
     }, //
 };
@@ -24,6 +25,10 @@ use kernel::{
         Completion, //
     },
     task::Task,
+    time::{
+        delay::fsleep,
+        Delta, //
+    },
     workqueue, //
 };
 
@@ -194,6 +199,34 @@ pub(crate) mod pages {
     }
 }
 
+/// While it lives, tables keep so many buckets that they once had, instead of many.
+pub(crate) struct Kept(());
+
+/// How many; 0 for as many as always.
+static KEPT: AtomicU32 = AtomicU32::new(0);
+
+impl Kept {
+    /// At least as many as a table has at first.
+    pub(crate) fn of(count: u32) -> Self {
+        KEPT.store(count, Ordering::Relaxed);
+        Self(())
+    }
+
+    /// How many instead of as many as always.
+    pub(crate) fn instead() -> Option<u32> {
+        match KEPT.load(Ordering::Relaxed) {
+            0 => None,
+            count => Some(count),
+        }
+    }
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        KEPT.store(0, Ordering::Relaxed);
+    }
+}
+
 /// While it lives, tables get memory only so many times.
 ///
 /// Tests run one after the other, so nobody else's table is in want of memory.
@@ -254,19 +287,64 @@ pub(crate) fn usage(task: &Task) -> i32 {
 pub(crate) fn elsewhere<T: Send + Unpin + 'static>(
     f: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T> {
-    let slot = Arc::pin_init(Slot::new(), GFP_KERNEL)?;
-    let filled = slot.clone();
-    workqueue::system().try_spawn(GFP_KERNEL, move || {
-        let result = f();
-        filled.result.lock().replace(result);
-        filled.done.complete_all();
-    })?;
-    slot.done.wait_for_completion();
-    let result = slot.result.lock().take();
-    result.ok_or(EIO)
+    Elsewhere::start(f)?.end()
 }
 
-/// Where the result of [`elsewhere`] goes.
+/// Something that runs in another thread, and on another processor if there is one.
+pub(crate) struct Elsewhere<T>(Arc<Slot<T>>);
+
+impl<T: Send + Unpin + 'static> Elsewhere<T> {
+    /// Runs `f` there.
+    pub(crate) fn start(f: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
+        let slot = Arc::pin_init(Slot::new(), GFP_KERNEL)?;
+        let filled = slot.clone();
+        workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
+            let result = f();
+            filled.result.lock().replace(result);
+            filled.done.complete_all();
+        })?;
+        Ok(Self(slot))
+    }
+
+    /// Waits for what it returns.
+    pub(crate) fn end(self) -> Result<T> {
+        self.0.done.wait_for_completion();
+        let result = self.0.result.lock().take();
+        result.ok_or(EIO)
+    }
+}
+
+/// Two threads that go on at the same time: each waits for the other one here.
+pub(crate) struct Meeting(AtomicI32);
+
+impl Meeting {
+    /// Nobody is there yet.
+    pub(crate) const fn new() -> Self {
+        Self(AtomicI32::new(0))
+    }
+
+    /// Waits for the other one, and keeps the processor.
+    pub(crate) fn attend(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        while self.0.load(Ordering::SeqCst) < 2 {
+            core::hint::spin_loop();
+        }
+    }
+
+    /// Waits until the other one is there, and does not keep the processor.
+    pub(crate) fn expect(&self) {
+        while self.0.load(Ordering::SeqCst) == 0 {
+            fsleep(Delta::from_millis(1));
+        }
+    }
+}
+
+/// Lets some microseconds pass, and keeps the processor.
+pub(crate) fn dawdle() {
+    (0..20_000).for_each(|_| core::hint::spin_loop());
+}
+
+/// Where the result of [`Elsewhere`] goes.
 #[pin_data]
 struct Slot<T> {
     #[pin]

@@ -56,10 +56,87 @@ impl BitLock {
         self.0.store(pointer, Ordering::Release);
     }
 
+    /// Does somebody hold it?
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) fn is_locked(&self) -> bool {
+        self.0.load(Ordering::Relaxed) & BIT != 0
+    }
+
     /// Returns true if the lock is free and the pointer is NULL. What was done under the lock before
     /// is visible then.
     #[inline]
     pub(crate) fn is_null(&self) -> bool {
         self.0.load(Ordering::Acquire) == 0
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_bit_lock)]
+mod tests {
+    use super::*;
+    use crate::fixture::{
+        Elsewhere,
+        Meeting, //
+    };
+    use kernel::{
+        prelude::*,
+        sync::Arc, //
+    };
+
+    /// What two threads count in.
+    struct Shared {
+        lock: BitLock,
+        count: AtomicUsize,
+        meeting: Meeting,
+    }
+
+    const TIMES: usize = 20_000;
+
+    /// Counts in two steps, with a pause between them: only a lock makes them one.
+    fn count(shared: &Shared) {
+        shared.meeting.attend();
+        for _ in 0..TIMES {
+            let guard = PreemptGuard::new();
+            shared.lock.lock(&guard);
+            let before = shared.count.load(Ordering::Relaxed);
+            hint::spin_loop();
+            shared.count.store(before + 1, Ordering::Relaxed);
+            // SAFETY: This thread holds it.
+            unsafe { shared.lock.unlock() };
+        }
+    }
+
+    #[test]
+    fn one_at_a_time_holds_the_lock() -> Result {
+        let shared = Shared {
+            lock: BitLock(AtomicUsize::new(0)),
+            count: AtomicUsize::new(0),
+            meeting: Meeting::new(),
+        };
+        let shared = Arc::new(shared, GFP_KERNEL)?;
+        let other = shared.clone();
+        let other = Elsewhere::start(move || count(&other))?;
+        count(&shared);
+        other.end()?;
+        assert_eq!(shared.count.load(Ordering::Relaxed), 2 * TIMES);
+        assert!(shared.lock.is_null());
+        Ok(())
+    }
+
+    #[test]
+    fn the_pointer_stays() {
+        let lock = BitLock(AtomicUsize::new(0x1230));
+        assert!(!lock.is_null() && !lock.is_locked());
+        let guard = PreemptGuard::new();
+        lock.lock(&guard);
+        let (locked, idle, pointer) = (
+            lock.is_locked(),
+            lock.is_null(),
+            lock.0.load(Ordering::Relaxed),
+        );
+        // SAFETY: This thread holds it.
+        unsafe { lock.unlock() };
+        drop(guard);
+        assert!(locked && !idle && pointer == 0x1231);
+        assert_eq!(lock.0.load(Ordering::Relaxed), 0x1230);
     }
 }
