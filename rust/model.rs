@@ -18,6 +18,7 @@ use crate::{
     },
     fixture::{
         self,
+        Kept,
         TestEntry, //
     },
     kind::Kind,
@@ -30,7 +31,11 @@ use crate::{
 };
 use core::{
     borrow::Borrow,
-    ptr, //
+    ptr,
+    sync::atomic::{
+        AtomicU32,
+        Ordering, //
+    }, //
 };
 use kernel::{
     fmt,
@@ -68,10 +73,13 @@ enum Action {
 }
 
 impl Action {
-    /// The action for a random number: adds are the most frequent, so that tables fill.
-    fn choose(random: u32) -> Self {
+    /// The action for a random number: where tables are to fill, adds are the most frequent, else
+    /// deletions.
+    fn choose(random: u32, fills: bool) -> Self {
         match random % 256 {
-            0..=119 => Action::Add,
+            0..=19 => Action::Add,
+            20..=119 if fills => Action::Add,
+            20..=119 => Action::Del,
             120..=139 => Action::Get,
             140..=169 => Action::Put,
             170..=189 => Action::Find,
@@ -103,6 +111,12 @@ impl fmt::Display for Step {
     }
 }
 
+/// For how many steps tables fill, and for how many they empty then.
+const TIDE: usize = 2500;
+
+/// Tables shrink to so many buckets: fewer than there are at high tide.
+const KEPT: u32 = 32;
+
 /// Marsaglia's xorshift64: small, and the same everywhere.
 struct Random(u64);
 
@@ -114,9 +128,10 @@ impl Random {
         (self.0 >> 32) as u32
     }
 
-    fn step(&mut self) -> Step {
+    /// The step of that number in a run.
+    fn step(&mut self, number: usize) -> Step {
         Step {
-            action: Action::choose(self.next()),
+            action: Action::choose(self.next(), number / TIDE % 2 == 0),
             entry: (self.next() as usize % ENTRIES) as u16,
             random: self.next(),
         }
@@ -170,7 +185,11 @@ struct World {
     task: ARef<Task>,
     usage: i32,
     processes: i32,
+    buckets: [[u32; KINDS.len()]; ROOTS],
 }
+
+/// How often a table was seen to have shrunk.
+static SHRUNK: AtomicU32 = AtomicU32::new(0);
 
 /// What is wrong, in words.
 type Wrong = &'static str;
@@ -200,6 +219,7 @@ impl World {
             usage: fixture::usage(&task),
             task,
             processes: 0,
+            buckets: [[0; KINDS.len()]; ROOTS],
         })
     }
 
@@ -410,6 +430,19 @@ impl World {
         Ok(())
     }
 
+    /// Counts the tables that have shrunk, other than by being cleaned.
+    fn look_at_tables(&mut self) {
+        for (root, buckets) in self.roots.iter().zip(&mut self.buckets) {
+            for (kind, before) in KINDS.into_iter().zip(buckets) {
+                let now = root.bucket_count(kind);
+                if now < *before && now >= KEPT {
+                    SHRUNK.fetch_add(1, Ordering::Relaxed);
+                }
+                *before = now;
+            }
+        }
+    }
+
     /// Deletes everything, and checks that nothing is left.
     fn end(&mut self) -> Checked {
         for (entry, known) in &mut self.entries {
@@ -438,6 +471,7 @@ fn run(steps: &[Step]) -> Result<Option<(usize, Wrong)>> {
         outcome = world.step(*step);
         if taken % 64 == 0 {
             outcome = outcome.and_then(|()| world.check_counts());
+            world.look_at_tables();
         }
         if outcome.is_err() {
             break;
@@ -494,12 +528,13 @@ mod tests {
         let steps: u64 = *crate::module_parameters::model_steps.value().borrow();
         let steps = steps as usize;
         pr_info!("model: {steps} steps from model_seed={seed}\n");
+        let _kept = Kept::of(KEPT);
         // Nothing but zero stays zero.
         let mut random = Random(seed | 1 << 63);
         for _ in 0..steps.div_ceil(STEPS) {
             let mut run_steps = KVVec::with_capacity(STEPS, GFP_KERNEL)?;
-            for _ in 0..STEPS {
-                run_steps.push(random.step(), GFP_KERNEL)?;
+            for number in 0..STEPS {
+                run_steps.push(random.step(number), GFP_KERNEL)?;
             }
             if run(&run_steps)?.is_some() {
                 shrink(&mut run_steps)?;
@@ -511,6 +546,7 @@ mod tests {
                 return Err(EINVAL);
             }
         }
+        assert!(steps == 0 || SHRUNK.load(Ordering::Relaxed) > 0);
         Ok(())
     }
 }

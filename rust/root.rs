@@ -139,6 +139,12 @@ impl Root {
         }
     }
 
+    /// How many buckets there are for a kind.
+    #[cfg(CONFIG_KUNIT = "y")]
+    pub(crate) fn bucket_count(&self, kind: Kind) -> u32 {
+        self.table(kind).bucket_count()
+    }
+
     /// What is counted for a kind.
     #[inline]
     fn counts(&self, kind: Kind) -> &Counts {

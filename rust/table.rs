@@ -149,7 +149,7 @@ impl Table {
     pub(crate) fn shrink(&self, lock: &WriteGuard<'_>) -> Option<Unused> {
         let mut unused = None;
         for _ in 0..Self::STEP {
-            if self.buckets.count() > Self::KEPT {
+            if self.buckets.count() > Self::kept() {
                 unused = self.buckets.shrink(lock).or(unused);
             }
         }
@@ -163,6 +163,16 @@ impl Table {
         self.adapt();
     }
 
+    /// See [`Self::KEPT`]; tests want to see tables shrink that are not large.
+    #[inline]
+    fn kept() -> u32 {
+        #[cfg(CONFIG_KUNIT = "y")]
+        if let Some(kept) = crate::fixture::Kept::instead() {
+            return kept;
+        }
+        Self::KEPT
+    }
+
     /// How many buckets there are.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn bucket_count(&self) -> u32 {
@@ -174,7 +184,7 @@ impl Table {
         let count = self.buckets.count();
         // Some buckets are not split yet, and have twice as many entries as others.
         self.grow_above.store((count / 4 * 3).max(Self::SMALL));
-        self.shrink_below.store(match count > Self::KEPT {
+        self.shrink_below.store(match count > Self::kept() {
             true => count / 4,
             false => 0,
         });
