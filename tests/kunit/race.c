@@ -21,21 +21,29 @@ static unsigned int race_seconds = 5;
 module_param(race_seconds, uint, 0444);
 MODULE_PARM_DESC(race_seconds, "How long the suite restrack_c_race lets its threads race");
 
-#define THREADS		8
+/* More than there are processors, so that some wait while they hold something. */
+static unsigned int race_threads = 12;
+module_param(race_threads, uint, 0444);
+MODULE_PARM_DESC(race_threads, "How many threads race in the suite restrack_c_race");
+
 #define DEVICES		2
 
-/* How long a round may take to get to FULL, and how long it goes on then. */
-#define FILL_MS		8000
-#define DRAIN_MS	200
+/* How long a round may take to get to FULL, and to FEW then. */
+#define FILL_MS		15000
+#define DRAIN_MS	5000
 
 /* How many seconds longer the threads race until each deed was done once. */
 #define PATIENCE	40
 
-/* So many tracked at once that a table has grown a few times. */
-#define FULL		1500
+/*
+ * So many tracked at once that a table has more buckets than it keeps, and so
+ * few that it has shrunk.
+ */
+#define FULL		4000
+#define FEW		500
 
 /* Objects that come and go. */
-#define QPS		4096
+#define QPS		8192
 #define MRS		512
 #define PDS		64
 #define OBJECTS		(QPS + MRS + PDS)
@@ -63,8 +71,11 @@ enum deed {
 	DID_GET,
 	DID_FIND,
 	DID_WALK,
+	DID_LIST,
 	DID_COUNT,
 	DID_WAIT_FOR_READER,
+	DID_SEE_IT_GROW,
+	DID_SEE_IT_SHRINK,
 	DEEDS
 };
 
@@ -79,6 +90,7 @@ enum wrong {
 	LAST_BUT_NOT_LAST,
 	CURSOR_STANDS_STILL,
 	WALK_MISSED_ONE,
+	LIST_MISSED_ONE,
 	LOOKUP_MISSED_ONE,
 	NOT_VALID,
 	STILL_VALID,
@@ -97,6 +109,7 @@ static const char * const wrong_names[WRONGS] = {
 	[LAST_BUT_NOT_LAST] = "a reference was the last and another was held",
 	[CURSOR_STANDS_STILL] = "a walk did not go on",
 	[WALK_MISSED_ONE] = "a walk did not visit what stays exactly once",
+	[LIST_MISSED_ONE] = "a list of keys did not have what stays exactly once",
 	[LOOKUP_MISSED_ONE] = "a lookup did not find what stays",
 	[NOT_VALID] = "a tracked object was not valid",
 	[STILL_VALID] = "a deleted object was valid",
@@ -135,6 +148,8 @@ struct race {
 struct racer {
 	struct race *race;
 	struct rnd_state random;
+	/* of the table of QPs that is crowded, when last seen in this round */
+	u32 buckets;
 	unsigned long done[DEEDS];
 	unsigned long wrong[WRONGS];
 };
@@ -279,12 +294,54 @@ static void walk(struct racer *racer)
 		racer->wrong[WALK_MISSED_ONE]++;
 }
 
+static void list(struct racer *racer)
+{
+	enum rdma_restrack_type type = race_types[pick(racer, ARRAY_SIZE(race_types))];
+	struct ib_device *dev = pick_device(racer);
+	struct rdma_restrack_entry *res;
+	u64 cursor = 0, keys[64];
+	int staying = 0;
+	u32 i, nr;
+
+	do {
+		nr = rdma_restrack_keys(&dev->res, type, &cursor, true, keys, ARRAY_SIZE(keys));
+		for (i = 0; i < nr; i++) {
+			res = rdma_restrack_get_bykey(&dev->res, type, keys[i]);
+			if (IS_ERR(res))
+				continue;
+			if (res->type != type || res->id != keys[i] >> 32)
+				racer->wrong[NOT_WHAT_WAS_ASKED_FOR]++;
+			staying += stays(racer->race, object_of(res));
+			read_and_put(racer, res);
+			if (READ_ONCE(racer->race->stop))
+				return;
+		}
+	} while (nr == ARRAY_SIZE(keys));
+	racer->done[DID_LIST]++;
+	if (staying != FIXED)
+		racer->wrong[LIST_MISSED_ONE]++;
+}
+
+/* Looks at a private member: else nobody can tell that it was a race at all. */
+static void look_at_table(struct racer *racer)
+{
+	struct rdma_restrack_root *root = &racer->race->dev[0]->res;
+	u32 buckets = READ_ONCE(root->table[RDMA_RESTRACK_QP].buckets.size) & GENMASK(25, 0);
+
+	if (buckets > racer->buckets)
+		racer->done[DID_SEE_IT_GROW]++;
+	if (buckets < racer->buckets)
+		racer->done[DID_SEE_IT_SHRINK]++;
+	racer->buckets = buckets;
+}
+
 static void count(struct racer *racer)
 {
 	enum rdma_restrack_type type = race_types[pick(racer, ARRAY_SIZE(race_types))];
 	struct ib_device *dev = pick_device(racer);
 	int count = rdma_restrack_count_details(&dev->res, type, NULL, pick(racer, 2));
 
+	look_at_table(racer);
 	racer->done[DID_COUNT]++;
 	if (count < 0 || count > OBJECTS + STAYING)
 		racer->wrong[BAD_COUNT]++;
@@ -357,7 +414,8 @@ static void is_untracked(struct racer *racer, struct race_object *object)
 		racer->wrong[STILL_VALID]++;
 	object->tracked = false;
 	object->dying = false;
-	atomic_dec(&racer->race->tracked);
+	if (atomic_dec_return(&racer->race->tracked) < FEW && READ_ONCE(racer->race->full))
+		WRITE_ONCE(racer->race->stop, true);
 }
 
 static void del(struct racer *racer, struct race_object *object)
@@ -415,7 +473,7 @@ static void keep(struct racer *racer, struct race_object *object)
 	if (object->dying) {
 		end_del(racer, object);
 	} else if (!object->tracked) {
-		if (fills || !pick(racer, 8))
+		if (fills || !pick(racer, 32))
 			add(racer, object);
 	} else if (!fills || !pick(racer, 4)) {
 		switch (pick(racer, 4)) {
@@ -439,8 +497,11 @@ static void run(void *data)
 
 	while (time_before(jiffies, READ_ONCE(racer->race->end)) && !READ_ONCE(racer->race->stop)) {
 		switch (pick(racer, 1024)) {
-		case 0 ... 3:
+		case 0 ... 1:
 			walk(racer);
+			break;
+		case 2 ... 3:
+			list(racer);
 			break;
 		case 4 ... 99:
 			count(racer);
@@ -467,8 +528,11 @@ static void run(void *data)
 static void make_object(struct race_object *object, int index)
 {
 	if (index < QPS) {
-		/* two of them have the same number; some are the driver's own */
-		object->qp.qp_num = index / 2;
+		/*
+		 * two of them have the same number, and many have another one;
+		 * some are the driver's own
+		 */
+		object->qp.qp_num = index % 32 < 2 ? QPS : index / 2;
 		object->qp.qp_type = index % 16 ? IB_QPT_RC : IB_QPT_DRIVER;
 		object->res = &object->qp.res;
 		object->res->type = RDMA_RESTRACK_QP;
@@ -592,14 +656,14 @@ static void end_round(struct kunit *test, struct race *race)
 }
 
 /* Some deeds need luck, and on a slow machine a long time. */
-static bool everything_was_done(struct racer *const *racer)
+static bool everything_was_done(const struct racer *racer)
 {
 	unsigned long done;
 	int i, j;
 
 	for (j = 0; j < DEEDS; j++) {
-		for (i = 0, done = 0; i < THREADS; i++)
-			done += racer[i]->done[j];
+		for (i = 0, done = 0; i < race_threads; i++)
+			done += racer[i].done[j];
 		if (!done)
 			return false;
 	}
@@ -610,27 +674,36 @@ static void all_at_once(struct kunit *test)
 {
 	struct race *race = new_race(test);
 	unsigned long end = jiffies + race_seconds * HZ;
-	struct mock_owner *owner[THREADS];
-	struct racer *racer[THREADS];
-	struct mock_call *call[THREADS];
+	struct mock_owner **owner;
+	struct mock_call **call;
+	struct racer *racer;
 	unsigned long done[DEEDS] = {}, all = 0;
 	int i, j, rounds = 0, full = 0;
 
-	for (i = 0; i < THREADS; i++) {
+	owner = kunit_kcalloc(test, race_threads, sizeof(*owner), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, owner);
+	call = kunit_kcalloc(test, race_threads, sizeof(*call), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, call);
+	racer = kunit_kcalloc(test, race_threads, sizeof(*racer), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, racer);
+	for (i = 0; i < race_threads; i++) {
 		owner[i] = mock_owner(test);
-		racer[i] = kunit_kzalloc(test, sizeof(*racer[i]), GFP_KERNEL);
-		KUNIT_ASSERT_NOT_NULL(test, racer[i]);
-		racer[i]->race = race;
-		prandom_seed_state(&racer[i]->random, get_random_u64());
+		racer[i].race = race;
+		prandom_seed_state(&racer[i].random, get_random_u64());
 	}
 	do {
 		add_staying(race);
 		race->end = jiffies + msecs_to_jiffies(FILL_MS);
 		race->full = false;
 		race->stop = false;
-		for (i = 0; i < THREADS; i++)
-			call[i] = mock_start(test, owner[i], run, racer[i]);
-		for (i = 0; i < THREADS; i++)
+		for (i = 0; i < race_threads; i++) {
+			racer[i].buckets = 0;
+			call[i] = mock_start(test, owner[i], run, &racer[i]);
+		}
+		/* the threads know when to stop, and only then are waited for */
+		while (!READ_ONCE(race->stop))
+			fsleep(10000);
+		for (i = 0; i < race_threads; i++)
 			mock_finish(test, call[i]);
 		full += race->full;
 		end_round(test, race);
@@ -639,15 +712,15 @@ static void all_at_once(struct kunit *test)
 		 (time_before(jiffies, end) ||
 		  (time_before(jiffies, end + PATIENCE * HZ) && !everything_was_done(racer))));
 
-	for (i = 0; i < THREADS; i++) {
+	for (i = 0; i < race_threads; i++) {
 		for (j = 0; j < DEEDS; j++) {
-			done[j] += racer[i]->done[j];
-			all += racer[i]->done[j];
+			done[j] += racer[i].done[j];
+			all += racer[i].done[j];
 		}
 		for (j = 0; j < WRONGS; j++)
-			if (racer[i]->wrong[j])
+			if (racer[i].wrong[j])
 				KUNIT_FAIL(test, "thread %d: %s (%lu times)", i, wrong_names[j],
-					   racer[i]->wrong[j]);
+					   racer[i].wrong[j]);
 		MOCK_EXPECT_HELD(test, owner[i], 0);
 	}
 	for (j = 0; j < DEEDS; j++)
