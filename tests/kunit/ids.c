@@ -4,7 +4,9 @@
  * tracker chooses.
  */
 
+#include <linux/mm.h>
 #include "mock_device.h"
+#include "mock_owner.h"
 
 static void qp_has_its_number(struct kunit *test)
 {
@@ -276,6 +278,122 @@ static void many_objects_with_one_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
 }
 
+/* Some objects, added one after the other by a thread of their own. */
+#define ADDERS		4
+#define ADDED		300
+
+struct adder {
+	struct mock_crowd *crowd;
+	struct ib_mr *mr;
+	unsigned int begin;
+};
+
+static void add_mrs(void *data)
+{
+	struct adder *adder = data;
+	int i;
+
+	for (i = 0; i < ADDED; i++) {
+		struct rdma_restrack_entry *res = &adder->mr[adder->begin + i].res;
+
+		rdma_restrack_new(res, RDMA_RESTRACK_MR);
+		rdma_restrack_set_name(res, MOCK_NAME);
+		rdma_restrack_add(res);
+	}
+}
+
+static void add_qps(void *data)
+{
+	struct adder *adder = data;
+	int i;
+
+	for (i = 0; i < ADDED; i++)
+		mock_crowd_add(adder->crowd, adder->begin + i, 7);
+}
+
+static void all_add(struct kunit *test, void (*add)(void *), const struct adder *what)
+{
+	struct mock_call *call[ADDERS];
+	struct mock_owner *owner[ADDERS];
+	struct adder adder[ADDERS];
+	int i;
+
+	for (i = 0; i < ADDERS; i++) {
+		owner[i] = mock_owner(test);
+		adder[i] = *what;
+		adder[i].begin = i * ADDED;
+	}
+	for (i = 0; i < ADDERS; i++)
+		call[i] = mock_start(test, owner[i], add, &adder[i]);
+	for (i = 0; i < ADDERS; i++)
+		mock_finish(test, call[i]);
+}
+
+static void free_mrs(void *data)
+{
+	struct ib_mr *mr = data;
+	int i;
+
+	for (i = 0; i < ADDERS * ADDED; i++)
+		rdma_restrack_del(&mr[i].res);
+	kvfree(mr);
+}
+
+static void threads_are_given_different_numbers_at_the_wrap(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *old[64];
+	struct adder adder = {};
+	int i, found = 0;
+
+	adder.mr = kvcalloc(ADDERS * ADDED, sizeof(*adder.mr), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, adder.mr);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, free_mrs, adder.mr));
+	for (i = 0; i < ADDERS * ADDED; i++)
+		adder.mr[i].device = dev;
+	for (i = 0; i < ARRAY_SIZE(old); i++)
+		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
+	/* some of them get the last numbers, the others those behind the old ones */
+	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, U32_MAX - ADDED);
+	all_add(test, add_mrs, &adder);
+	/* a number finds one object, so each has another one */
+	for (i = 0; i < ADDERS * ADDED; i++)
+		found += mock_found(dev, &adder.mr[i].res);
+	KUNIT_EXPECT_EQ(test, found, ADDERS * ADDED);
+	for (i = 0; i < ARRAY_SIZE(old); i++)
+		KUNIT_EXPECT_TRUE(test, mock_found(dev, old[i]));
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), i + ADDERS * ADDED);
+}
+
+static void threads_add_objects_with_one_number(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct adder adder = { .crowd = mock_crowd(test, dev, ADDERS * ADDED) };
+	struct rdma_restrack_entry *res;
+	u64 cursor = 0, keys[100];
+	int i, met;
+	u32 nr;
+
+	all_add(test, add_qps, &adder);
+	do {
+		nr = rdma_restrack_keys(&dev->res, RDMA_RESTRACK_QP, &cursor, false, keys,
+					ARRAY_SIZE(keys));
+		for (i = 0; i < nr; i++) {
+			res = rdma_restrack_get_bykey(&dev->res, RDMA_RESTRACK_QP, keys[i]);
+			KUNIT_ASSERT_NOT_ERR_OR_NULL(test, res);
+			met = mock_crowd_index(adder.crowd, res);
+			rdma_restrack_put(res);
+			KUNIT_ASSERT_GE(test, met, 0);
+			adder.crowd->seen[met]++;
+		}
+	} while (nr == ARRAY_SIZE(keys));
+	/* each has a key of its own, and that is known of it alone */
+	for (i = 0, met = 0; i < adder.crowd->nr; i++)
+		met += adder.crowd->seen[i] == 1;
+	KUNIT_EXPECT_EQ(test, met, adder.crowd->nr);
+	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), adder.crowd->nr);
+}
+
 static struct kunit_case ids_cases[] = {
 	KUNIT_CASE(qp_has_its_number),
 	KUNIT_CASE(special_qps_carry_their_port),
@@ -290,6 +408,8 @@ static struct kunit_case ids_cases[] = {
 	KUNIT_CASE(second_of_two_goes_first),
 	KUNIT_CASE(two_counters_with_one_number),
 	KUNIT_CASE(many_objects_with_one_number),
+	KUNIT_CASE(threads_are_given_different_numbers_at_the_wrap),
+	KUNIT_CASE(threads_add_objects_with_one_number),
 	{}
 };
 
