@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import modules
+import mutants as mutation
 import unsafe_blocks
 from buildroot import CHECKOUT
 from modules import LOGS
@@ -99,6 +100,13 @@ def patches(step, kernel):
                      "--kernel-source", kernel.source), "see the log")
 
 
+def mutants(step, _kernel):
+    """each mutant says what there is to break"""
+    if wrong := mutation.stale():
+        step.note("\n".join(wrong))
+        step.fail("; ".join(wrong))
+
+
 def checkpatch(step, kernel):
     """the C follows the kernel's style"""
     step.run(_inside(kernel, "perl", kernel.source / "scripts/checkpatch.pl",
@@ -136,8 +144,8 @@ def parsers(step, _kernel):
              "see the log")
 
 
-CHECKS = (spdx, rustfmt, clippy, unsafe, panics, patches, checkpatch, kernel_doc, python, shell,
-          parsers)
+CHECKS = (spdx, rustfmt, clippy, unsafe, panics, patches, mutants, checkpatch, kernel_doc, python,
+          shell, parsers)
 
 
 def _inside(kernel, *command):

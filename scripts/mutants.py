@@ -76,14 +76,20 @@ class Mutant:
     def is_for_guest_test(self):
         return self.by.endswith(".sh")
 
-    def apply(self):
+    def edited(self):
+        """The text of the file, broken."""
+        if not self.path.exists():
+            raise Failed(self.name, f"there is no {self.file}")
         text = self.path.read_text()
         for there, instead in self.edits:
             if text.count(there) != 1:
                 raise Failed(self.name, f"{self.file} has {text.count(there)} times, not once: "
                              f"{there.strip()!r}")
             text = text.replace(there, instead)
-        self.path.write_text(text)
+        return text
+
+    def apply(self):
+        self.path.write_text(self.edited())
 
     def build(self, booted):
         """Only what the file is a part of."""
@@ -91,6 +97,20 @@ class Mutant:
             return modules.build(booted)
         modules.build_restrack(booted, modules.folder(booted.variant) / "module")
         return modules.install(booted)
+
+
+def stale():
+    """What is wrong with the list: mutants that cannot be applied, names that are not unique."""
+    wrong, names = [], set()
+    for mutant in Mutant.read():
+        if mutant.name in names:
+            wrong.append(f"{mutant.name}: there are two of this name")
+        names.add(mutant.name)
+        try:
+            mutant.edited()
+        except Failed as failure:
+            wrong.append(str(failure))
+    return wrong
 
 
 def kunit(booted, made, names):
@@ -199,6 +219,8 @@ def copy(files, into):
 
 def run(files):
     """Tries the mutants, in as many copies of these files as there are processors."""
+    if wrong := stale():
+        raise Failed("mutants", "; ".join(wrong), MUTANTS)
     names = [mutant.name for mutant in asked()]
     nr = min(len(names), os.cpu_count())
     copies = [COPIES / str(number) for number in range(nr)]
