@@ -692,4 +692,54 @@ mod tests {
         }
         Ok(())
     }
+
+    /// A leaf that somebody else has found, and looks at for a while.
+    struct Found {
+        leaf: *mut u64,
+        meeting: Meeting,
+    }
+
+    // SAFETY: The pointer is to memory that has no owner.
+    unsafe impl Send for Found {}
+
+    // SAFETY: As above.
+    unsafe impl Sync for Found {}
+
+    #[test]
+    fn a_leaf_stays_until_those_who_found_it_have_left() -> Result {
+        const WORDS: usize = size_of::<Leaf>() / size_of::<u64>();
+        // SAFETY: Zero is an empty bucket.
+        let leaf = NonNull::from(KBox::leak(unsafe { Leaf::new() }?));
+        let found = Found {
+            leaf: leaf.as_ptr().cast(),
+            meeting: Meeting::new(),
+        };
+        let found = match Arc::new(found, GFP_KERNEL) {
+            Ok(found) => found,
+            Err(error) => {
+                drop(Unused(leaf));
+                return Err(error.into());
+            }
+        };
+        let other = found.clone();
+        let looks = Elsewhere::start(move || {
+            let _guard = PreemptGuard::new();
+            other.meeting.attend();
+            for _ in 0..20 {
+                fixture::dawdle();
+            }
+            // Who frees it writes to it: the allocator has its links there.
+            (0..WORDS).all(|word| {
+                // SAFETY: It stays while the guard lives; that is what is to be seen.
+                unsafe { other.leaf.wrapping_add(word).read_volatile() == 0 }
+            })
+        });
+        if looks.is_ok() {
+            found.meeting.expect();
+            found.meeting.attend();
+        }
+        drop(Unused(leaf));
+        assert!(looks?.end()?);
+        Ok(())
+    }
 }
