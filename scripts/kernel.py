@@ -53,6 +53,7 @@ KERNELS = {
     # Its locks are mutexes that hand on the priority of who waits (PREEMPT_RT).
     "stock-rt": Recipe(flavour="rt"),
     "debug": Recipe(("guest", "rdma", "debug")),
+    "debug-rt": Recipe(("guest", "rdma", "debug", "rt")),
     "kasan": Recipe(("guest", "rdma", "debug", "kasan"), clang=True),
     "kcsan": Recipe(("guest", "rdma", "debug", "kcsan"), clang=True,
                     words=KCSAN_WORDS),
@@ -358,17 +359,19 @@ def _own(variant, root, package, logs):
 
 
 def _check_config(step, config, fragments):
-    """Every line of the fragments must have had its effect.
+    """Every line of the fragments must have had its effect, but for those that a
+    later one takes back.
 
     Kconfig drops in silence what it cannot give; and a module that is not an
     RDMA module would never be built.
     """
     have = set(config.splitlines())
-    lost = [line for line in fragments.splitlines()
+    asked = {found[1]: found[0] for found in re.finditer(
+        r"^(?:# )?(CONFIG_\w+)(?:=.*| is not set)$", fragments, re.MULTILINE)}
+    lost = [line for line in asked.values()
             if line.startswith("CONFIG_") and line not in have]
-    lost += [line for line in fragments.splitlines()
-             if re.match(r"# CONFIG_\w+ is not set", line)
-             and f"{line.split()[1]}=" in config]
+    lost += [line for name, line in asked.items()
+             if line.startswith("#") and f"\n{name}=" in config]
     if lost:
         step.fail(f"Kconfig did not take {', '.join(lost)}",
                   "see scripts/configs/")
