@@ -27,7 +27,7 @@ HELP = """\
 Variables:
   SERIES=7.3        series of Debian's kernel (7.2, 7.3)
   KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, stock-rt,
-                    debug, kasan, kcsan
+                    debug, debug-rt, kasan, kcsan
   LLVM=1            our own kernels, and what is built for them, with clang
   KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
   ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*";
