@@ -374,6 +374,9 @@ impl Buckets {
     }
 
     /// Provides memory for a new bucket.
+    ///
+    /// One that looks for a bucket that there was before the table shrank may find the new memory: it
+    /// is stored with release, so that it is seen to be zeroed.
     fn provide(&self, new: u32) -> Result<(), AllocError> {
         if new >= MOST {
             return Err(AllocError);
@@ -389,20 +392,21 @@ impl Buckets {
             // SAFETY: As above.
             let trunk = KBox::into_raw(unsafe { Trunk::new() }?);
             // SAFETY: It is new.
-            unsafe { &*Page::at(trunk, new >> (2 * PAGE_BITS)) }.store(KBox::into_raw(branch));
+            unsafe { &*Page::at(trunk, new >> (2 * PAGE_BITS)) }
+                .store_release(KBox::into_raw(branch));
             // INVARIANT: Whatever was there before is not needed: all buckets are at `first`.
-            self.trunk.store(trunk);
+            self.trunk.store_release(trunk);
         }
         // SAFETY: The trunk is there.
         let branch = unsafe { &*Page::at(self.trunk.load(), new >> (2 * PAGE_BITS)) };
         if branch.load().is_null() {
             // SAFETY: Zero is no pointer.
-            branch.store(KBox::into_raw(unsafe { Branch::new() }?));
+            branch.store_release(KBox::into_raw(unsafe { Branch::new() }?));
         }
         // SAFETY: The branch is there.
         let place = unsafe { &*Page::at(branch.load(), new >> PAGE_BITS) };
         // INVARIANT: Whatever was there before was for buckets that are gone.
-        place.store(KBox::into_raw(leaf));
+        place.store_release(KBox::into_raw(leaf));
         Ok(())
     }
 
