@@ -23,15 +23,17 @@ use crate::{
 };
 use core::{
     marker::PhantomData,
-    mem::ManuallyDrop,
     ptr::{
         self,
         NonNull, //
     },
 };
-use kernel::types::{
-    NotThreadSafe,
-    Opaque, //
+use kernel::{
+    prelude::*,
+    types::{
+        NotThreadSafe,
+        Opaque, //
+    }, //
 };
 
 /// The links of an object: `struct hlist_node`, and behind it room for a tree.
@@ -50,7 +52,7 @@ pub(crate) struct Node(Opaque<Links>);
 #[repr(C)]
 pub(crate) union Links {
     chain: ChainLinks,
-    tree: ManuallyDrop<bindings::rb_node>,
+    tree: bindings::rb_node,
 }
 
 /// The links of an object in the chain.
@@ -177,15 +179,8 @@ impl<T: Linked> Bucket<T> {
     #[doc(alias = "hlist_bl_lock")]
     #[inline]
     pub(crate) unsafe fn lock<'a>(this: NonNull<Self>, guard: &PreemptGuard) -> Locked<'a, T> {
-        #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
-        // SAFETY: There is no requirement.
-        unsafe {
-            bindings::restrack_helper_bucket_acquire(0)
-        };
         // SAFETY: By the requirement of this function.
-        unsafe { this.as_ref() }.bit().lock(guard);
-        // INVARIANT: It is locked.
-        Locked(this, PhantomData, NotThreadSafe)
+        unsafe { Self::lock_nested(this, 0, guard) }
     }
 
     /// Takes the lock of a bucket while that of a lower one of the same table is held.
@@ -197,10 +192,26 @@ impl<T: Linked> Bucket<T> {
         this: NonNull<Self>,
         guard: &PreemptGuard,
     ) -> Locked<'a, T> {
+        // SAFETY: By the requirement of this function.
+        unsafe { Self::lock_nested(this, 1, guard) }
+    }
+
+    /// Takes the lock while so many of other buckets are held, which lockdep wants to know.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::lock`].
+    #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC = "y"), expect(unused_variables))]
+    #[inline]
+    unsafe fn lock_nested<'a>(
+        this: NonNull<Self>,
+        depth: c_uint,
+        guard: &PreemptGuard,
+    ) -> Locked<'a, T> {
         #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
         // SAFETY: There is no requirement.
         unsafe {
-            bindings::restrack_helper_bucket_acquire(1)
+            bindings::restrack_helper_bucket_acquire(depth)
         };
         // SAFETY: By the requirement of this function.
         unsafe { this.as_ref() }.bit().lock(guard);
@@ -567,7 +578,8 @@ impl<'l, T: Linked> Iterator for Iter<'l, T> {
     fn next(&mut self) -> Option<&'l T> {
         let first = self.first?;
         let (this, sibling) = match self.sibling {
-            Some(sibling) => (sibling, siblings::next(sibling)),
+            // SAFETY: It comes from the tree, and the bucket is locked during `'l`.
+            Some(sibling) => (sibling, unsafe { siblings::next(sibling) }),
             None => (first, first.node().siblings().first()),
         };
         self.sibling = sibling;

@@ -200,10 +200,10 @@ fn parent(last: u32) -> (u32, u32) {
 ///
 /// # Invariants
 ///
-/// - `size` says how many there are. The first `1 << first_bits` of them are at `first`, and live
-///   as long as this. The others are in leaves, found through `trunk`, as are branches.
-/// - Pointers to pages for buckets that there are not are not followed; a leaf that is lost is freed
-///   after a grace period.
+/// - `size` says how many there are. The first `first_count` of them are at `first`, and live as long
+///   as this. The others are in leaves, which `trunk` leads to through branches.
+/// - A pointer to a leaf without a bucket in use means nothing, and is not followed. Such a leaf is
+///   freed after a grace period.
 /// - An entry is in the bucket that `size` says for its hash, and no other.
 #[repr(C)]
 pub(crate) struct Buckets {
@@ -356,14 +356,8 @@ impl Buckets {
         self.provide(new)?;
         let (old, bit) = parent(new);
         let guard = PreemptGuard::new();
-        // SAFETY: It is there.
-        let lower = unsafe { self.at(old, &guard) };
-        // SAFETY: As above.
-        let lower = unsafe { Bucket::lock(lower, &guard) };
-        // SAFETY: Memory for it was provided.
-        let upper = unsafe { self.at(new, &guard) };
-        // SAFETY: As above.
-        let upper = unsafe { Bucket::lock_upper(upper, &guard) };
+        // SAFETY: The old one is there, and memory for the new one was provided.
+        let (lower, upper) = unsafe { self.lock_both(old, new, &guard) };
         // SAFETY: The chain is sorted: those with the bit stand last. The new bucket is empty.
         unsafe { lower.split(&upper, |entry| entry.key().hash().bits() & bit != 0) };
         // INVARIANT: They are where the new size says.
@@ -371,6 +365,28 @@ impl Buckets {
         drop(upper);
         drop(lower);
         Ok(())
+    }
+
+    /// Locks two buckets, the lower one first.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::at`], for both; the guard lives until both are unlocked.
+    unsafe fn lock_both(
+        &self,
+        lower: u32,
+        upper: u32,
+        guard: &PreemptGuard,
+    ) -> (Locked<'_, Entry>, Locked<'_, Entry>) {
+        // SAFETY: By the requirement of this function.
+        let lower = unsafe { self.at(lower, guard) };
+        // SAFETY: As above.
+        let lower = unsafe { Bucket::lock(lower, guard) };
+        // SAFETY: As above.
+        let upper = unsafe { self.at(upper, guard) };
+        // SAFETY: As above.
+        let upper = unsafe { Bucket::lock_upper(upper, guard) };
+        (lower, upper)
     }
 
     /// Provides memory for a new bucket.
@@ -413,28 +429,30 @@ impl Buckets {
     /// Takes a bucket away: merges the last one with the one that it was split from. Returns memory
     /// that is not needed any more.
     ///
-    /// Not to be called with the first buckets alone.
+    /// The first buckets and one more stay: only [`Self::reset`] gives up the trunk.
     pub(crate) fn shrink(&self, _lock: &WriteGuard<'_>) -> Option<Unused> {
         let size = self.size();
         let last = size.count().wrapping_sub(1);
+        if last <= self.first_count {
+            return None;
+        }
         let (old, _) = parent(last);
         let guard = PreemptGuard::new();
-        // SAFETY: It is there.
-        let lower = unsafe { self.at(old, &guard) };
-        // SAFETY: As above.
-        let lower = unsafe { Bucket::lock(lower, &guard) };
-        // SAFETY: As above.
-        let place = unsafe { self.at(last, &guard) };
-        // SAFETY: As above.
-        let upper = unsafe { Bucket::lock_upper(place, &guard) };
+        // SAFETY: Both are there.
+        let (lower, upper) = unsafe { self.lock_both(old, last, &guard) };
         // SAFETY: Those in the upper one have the bit that those in the lower one have not.
         unsafe { lower.merge(&upper) };
         // INVARIANT: They are where the new size says.
         self.size.store_release(size.shrink(last).0);
         drop(upper);
         drop(lower);
-        // The first bucket of a leaf was the last one in it.
-        (last % (1 << PAGE_BITS) == 0).then(|| Unused(place.cast()))
+        if last % (1 << PAGE_BITS) != 0 {
+            return None;
+        }
+        // SAFETY: The guard was made when the bucket was there.
+        let bucket = unsafe { self.at(last, &guard) };
+        // It was the last one in use of its leaf, and the first one in there.
+        Some(Unused(bucket.cast()))
     }
 
     /// Gives up all buckets but the first ones. All of them are empty.

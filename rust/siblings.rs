@@ -47,9 +47,13 @@ unsafe fn of<'l, T: Linked>(node: *mut bindings::rb_node) -> Option<&'l T> {
 }
 
 /// The sibling behind one, in the same bucket.
+///
+/// # Safety
+///
+/// `sibling` is in the tree of a bucket that is locked as long as it is borrowed.
 #[doc(alias = "rb_next")]
-pub(crate) fn next<T: Linked>(sibling: &T) -> Option<&T> {
-    // SAFETY: Who has a sibling at hand has locked its bucket.
+pub(crate) unsafe fn next<T: Linked>(sibling: &T) -> Option<&T> {
+    // SAFETY: By the requirement of this function.
     let next = unsafe { bindings::rb_next(node(sibling)) };
     // SAFETY: It is in the same tree.
     unsafe { of(next) }

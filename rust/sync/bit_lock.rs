@@ -21,8 +21,9 @@ pub(crate) const BIT: usize = 1;
 /// Who holds the lock may change the rest of the pointer, and no one else does. Sections are to be
 /// short: who waits keeps the processor.
 ///
-/// `bit_spin_lock()` is an inline function of C. To call it, and the one that unlocks, would cost 25
-/// instructions each time, a tenth of an add.
+/// `bit_spin_lock()` is an inline function of C. To call it and the one that unlocks, and
+/// `rcu_read_lock()` instead of disabling preemption, would cost 28 instructions more for an add of
+/// 277, and 30 for a lookup of 136.
 #[repr(transparent)]
 pub(crate) struct BitLock(AtomicUsize);
 

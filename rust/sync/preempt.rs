@@ -11,8 +11,7 @@ use kernel::types::NotThreadSafe;
 /// sleep.
 ///
 /// That is an RCU read-side critical section: what was found in it and is freed after a grace period
-/// stays as long as this lives. (`rcu_read_lock()` beside it would cost 25 instructions, a tenth of
-/// an add.)
+/// stays as long as this lives.
 #[doc(alias = "preempt_disable")]
 #[doc(alias = "preempt_enable")]
 pub(crate) struct PreemptGuard(NotThreadSafe);
