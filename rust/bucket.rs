@@ -593,54 +593,20 @@ impl<'l, T: Linked> Iterator for Iter<'l, T> {
 #[kernel::prelude::kunit_tests(restrack_bucket)]
 mod tests {
     use super::*;
-    use core::{
-        cell::Cell,
-        mem::offset_of, //
-    };
-    use kernel::prelude::*;
+    use crate::fixture::Item;
 
-    /// Something to be linked, with its node not at its start.
-    struct Item {
-        value: u32,
-        key: Key,
-        sibling: Cell<bool>,
-        node: Node,
+    /// The key whose hash and serial number are two digits.
+    fn key(digits: u32) -> Key {
+        Key::from_cursor(u64::from(digits / 10) << 32 | u64::from(digits % 10))
     }
 
-    // SAFETY: `node` is where the offset says, and the rest is plain.
-    unsafe impl Linked for Item {
-        const NODE_OFFSET: usize = offset_of!(Item, node);
-
-        fn node(&self) -> &Node {
-            &self.node
-        }
-
-        fn key(&self) -> Key {
-            self.key
-        }
-
-        fn is_sibling(&self) -> bool {
-            self.sibling.get()
-        }
-
-        fn set_sibling(&self, is_sibling: bool) {
-            self.sibling.set(is_sibling);
-        }
+    fn item(digits: u32) -> Result<Pin<KBox<Item>>> {
+        Ok(KBox::new(Item::new(key(digits)), GFP_KERNEL)?.into())
     }
 
-    /// An item whose hash and serial number are two digits.
-    fn item(value: u32) -> Result<Pin<KBox<Item>>> {
-        let key = Key::from_cursor(u64::from(value / 10) << 32 | u64::from(value % 10));
-        Ok(KBox::new(
-            Item {
-                value,
-                key,
-                sibling: Cell::new(false),
-                node: Node::new(),
-            },
-            GFP_KERNEL,
-        )?
-        .into())
+    fn digits(item: &Item) -> u32 {
+        let (rank, serial) = item.parts();
+        rank * 10 + serial
     }
 
     fn lock<'a>(bucket: &'a Pin<KBox<Bucket<Item>>>, guard: &'a PreemptGuard) -> Locked<'a, Item> {
@@ -654,10 +620,9 @@ mod tests {
 
     /// Do exactly these items come, in this order?
     fn holds(bucket: &Locked<'_, Item>, from: u32, values: &[u32]) -> bool {
-        let from = Key::from_cursor(u64::from(from / 10) << 32 | u64::from(from % 10));
         bucket
-            .iter_from(from)
-            .map(|item| item.value)
+            .iter_from(key(from))
+            .map(digits)
             .eq(values.iter().copied())
     }
 
@@ -680,7 +645,7 @@ mod tests {
             && holds(&locked, 14, &[20, 30, 31, 34, 35])
             && holds(&locked, 32, &[34, 35])
             && holds(&locked, 36, &[])
-            && locked.first().is_some_and(|first| first.value == 11);
+            && locked.first().is_some_and(|first| digits(first) == 11);
         let mut left = true;
         for (removed, item) in items.iter().enumerate() {
             // SAFETY: It is in this bucket.
@@ -748,7 +713,7 @@ mod tests {
             (30, &[10, 20, 21], &[]),
         ] {
             // SAFETY: The other bucket is empty.
-            unsafe { low.split(&high, |item| item.value >= from) };
+            unsafe { low.split(&high, |item| digits(item) >= from) };
             right &= holds(&low, 0, stay) && holds(&high, 0, go);
             // SAFETY: What is there is greater.
             unsafe { low.merge(&high) };

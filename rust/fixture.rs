@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What the KUnit suites share: roots and entries without a device, and a second thread.
+//! What the KUnit suites share: roots and entries without a device, items for a bucket, and a second
+//! thread.
 
 use crate::{
+    bucket::{
+        Linked,
+        Node, //
+    },
     entry::Entry,
+    key::Key,
     kind::Kind,
     lifecycle,
     owner::KernelName,
     root::Root, //
 };
 use core::{
+    cell::Cell,
+    mem::offset_of,
     ops::Deref,
     sync::atomic::{
         AtomicI32,
@@ -171,6 +179,59 @@ impl Drop for Crowd {
         for entry in &self.0 {
             lifecycle::del(entry);
         }
+    }
+}
+
+/// Something that can be in a bucket, with its node not at its start.
+pub(crate) struct Item {
+    key: Key,
+    sibling: Cell<bool>,
+    asked: Cell<u32>,
+    node: Node,
+}
+
+impl Item {
+    /// An item with this key, in no bucket.
+    pub(crate) fn new(key: Key) -> Self {
+        Self {
+            key,
+            sibling: Cell::new(false),
+            asked: Cell::new(0),
+            node: Node::new(),
+        }
+    }
+
+    /// The rank of its hash, and its serial number.
+    pub(crate) fn parts(&self) -> (u32, u32) {
+        let cursor = self.key.into_cursor();
+        ((cursor >> 32) as u32, cursor as u32)
+    }
+
+    /// How often its bucket wanted to know its key since this was last asked.
+    pub(crate) fn asked(&self) -> u32 {
+        self.asked.take()
+    }
+}
+
+// SAFETY: `node` is where the offset says, and the rest is plain.
+unsafe impl Linked for Item {
+    const NODE_OFFSET: usize = offset_of!(Item, node);
+
+    fn node(&self) -> &Node {
+        &self.node
+    }
+
+    fn key(&self) -> Key {
+        self.asked.set(self.asked.get() + 1);
+        self.key
+    }
+
+    fn is_sibling(&self) -> bool {
+        self.sibling.get()
+    }
+
+    fn set_sibling(&self, is_sibling: bool) {
+        self.sibling.set(is_sibling);
     }
 }
 

@@ -170,68 +170,31 @@ mod tests {
     use crate::{
         bucket::{
             Bucket,
-            Locked,
-            Node, //
+            Locked, //
         },
         fixture::{
             self,
             Crowd,
+            Item,
             TestEntry, //
         },
         kind::Kind,
         lifecycle,
         sync::PreemptGuard, //
     };
-    use core::{
-        cell::Cell,
-        mem::offset_of, //
-    };
-
-    /// Something to be linked, all of it with one hash.
-    struct Item {
-        serial: u32,
-        sibling: Cell<bool>,
-        /// How often somebody wanted to know its key.
-        asked: Cell<u32>,
-        node: Node,
-    }
-
-    // SAFETY: `node` is where the offset says, and the rest is plain.
-    unsafe impl Linked for Item {
-        const NODE_OFFSET: usize = offset_of!(Item, node);
-
-        fn node(&self) -> &Node {
-            &self.node
-        }
-
-        fn key(&self) -> Key {
-            self.asked.set(self.asked.get() + 1);
-            key(self.serial)
-        }
-
-        fn is_sibling(&self) -> bool {
-            self.sibling.get()
-        }
-
-        fn set_sibling(&self, is_sibling: bool) {
-            self.sibling.set(is_sibling);
-        }
-    }
-
+    /// A key; all have one hash.
     fn key(serial: u32) -> Key {
         Key::from_cursor(5 << 32 | u64::from(serial))
+    }
+
+    fn serial(item: &Item) -> u32 {
+        item.parts().1
     }
 
     fn items(serials: impl Iterator<Item = u32>) -> Result<KVVec<Item>> {
         let mut items = KVVec::with_capacity(COUNT as usize, GFP_KERNEL)?;
         for serial in serials {
-            let item = Item {
-                serial,
-                sibling: Cell::new(false),
-                asked: Cell::new(0),
-                node: Node::new(),
-            };
-            items.push(item, GFP_KERNEL)?;
+            items.push(Item::new(key(serial)), GFP_KERNEL)?;
         }
         Ok(items)
     }
@@ -245,7 +208,7 @@ mod tests {
 
     /// How many keys were asked for.
     fn asked(items: &[Item]) -> u32 {
-        items.iter().map(|item| item.asked.take()).sum()
+        items.iter().map(Item::asked).sum()
     }
 
     /// Do exactly these come, in this order? And is the first one the only one that is no sibling?
@@ -254,10 +217,7 @@ mod tests {
         let rest = bucket.iter_from(Key::FIRST).skip(1);
         first
             && rest.fold(true, |all, item| all && item.is_sibling())
-            && bucket
-                .iter_from(Key::FIRST)
-                .map(|item| item.serial)
-                .eq(serials)
+            && bucket.iter_from(Key::FIRST).map(serial).eq(serials)
     }
 
     /// Links so many with one hash, finds each, and takes them out: is all as it should be, and is
@@ -283,7 +243,7 @@ mod tests {
         for serial in 0..COUNT {
             let guard = PreemptGuard::new();
             let locked = lock(&guard);
-            let mut found = locked.iter_from(key(serial)).map(|item| item.serial);
+            let mut found = locked.iter_from(key(serial)).map(self::serial);
             right &= found.next() == Some(serial) && found.next() == Some(serial + 1)
                 || serial == COUNT - 1;
         }
@@ -334,13 +294,13 @@ mod tests {
             // SAFETY: The first is there, the second is not.
             unsafe { locked.replace(old, new) };
             right &= holds(&locked, 1..6) && !old.is_sibling();
-            let mut found = locked.iter_from(key(new.serial));
+            let mut found = locked.iter_from(key(serial(new)));
             right &= found.next().is_some_and(|found| ptr::eq(found, new));
         }
         for item in &new {
             // SAFETY: It is in this bucket.
             unsafe { locked.remove(item) };
-            right &= holds(&locked, item.serial + 1..6);
+            right &= holds(&locked, serial(item) + 1..6);
         }
         drop(locked);
         drop(guard);
