@@ -8,6 +8,7 @@
 #include <linux/kref.h>
 #include <linux/lockdep.h>
 #include <linux/math64.h>
+#include <linux/moduleparam.h>
 #include <linux/pid.h>
 #include <linux/preempt.h>
 #include <linux/printk.h>
@@ -123,6 +124,17 @@ void restrack_helper_process_comm(char *comm, size_t size,
 	scnprintf(comm, size, "%s", leader ? leader->comm : task->comm);
 	rcu_read_unlock();
 }
+
+#ifdef CONFIG_KUNIT
+unsigned long long restrack_model_seed;
+module_param_named(model_seed, restrack_model_seed, ullong, 0);
+MODULE_PARM_DESC(model_seed,
+		 "Seed of the random steps of the KUnit suite restrack_model (0: another each time)");
+
+unsigned long long restrack_model_steps = 200000;
+module_param_named(model_steps, restrack_model_steps, ullong, 0);
+MODULE_PARM_DESC(model_steps, "Number of steps of that suite");
+#endif
 
 /* One WARN_ONCE() for each kind, so that one does not hide another. */
 void restrack_helper_warn(enum restrack_misuse what, const char *func,

@@ -63,6 +63,12 @@ enum restrack_misuse {
 	RESTRACK_MISUSE_LEAKED,
 };
 
+#ifdef CONFIG_KUNIT
+/* Module parameters of the KUnit suite restrack_model: module! knows no #ifdef. */
+extern unsigned long long restrack_model_seed;
+extern unsigned long long restrack_model_steps;
+#endif
+
 void restrack_helper_warn(enum restrack_misuse what, const char *func,
 			  u32 type, u32 id);
 

@@ -11,6 +11,7 @@
 //! The module parameters `model_seed` and `model_steps` repeat a run, or make more of them.
 
 use crate::{
+    bindings,
     clock,
     entry::{
         Entry,
@@ -30,7 +31,6 @@ use crate::{
     root::Root, //
 };
 use core::{
-    borrow::Borrow,
     ptr,
     sync::atomic::{
         AtomicU32,
@@ -511,8 +511,8 @@ fn shrink(steps: &mut KVVec<Step>) -> Result {
 
 /// The seed of the first run.
 fn seed() -> u64 {
-    // Linux 7.2 returns a reference.
-    match *crate::module_parameters::model_seed.value().borrow() {
+    // SAFETY: A parameter of this module, which nobody changes after it was loaded.
+    match unsafe { bindings::restrack_model_seed } {
         0 => clock::now() as u64,
         given => given,
     }
@@ -525,7 +525,8 @@ mod tests {
     #[test]
     fn the_tracker_does_as_the_model_says() -> Result {
         let seed = seed();
-        let steps: u64 = *crate::module_parameters::model_steps.value().borrow();
+        // SAFETY: A parameter of this module, which nobody changes after it was loaded.
+        let steps = unsafe { bindings::restrack_model_steps };
         let steps = steps as usize;
         pr_info!("model: {steps} steps from model_seed={seed}\n");
         let _kept = Kept::of(KEPT);

@@ -54,7 +54,6 @@ mod siblings;
 mod sync;
 mod table;
 
-#[cfg(not(CONFIG_KUNIT = "y"))]
 module! {
     type: Restrack,
     name: "rdma_restrack",
@@ -65,29 +64,6 @@ module! {
         wait_report: u32 {
             default: 10,
             description: "After how many seconds, and again each time, a deletion that waits is reported (0: never)",
-        },
-    },
-}
-
-#[cfg(CONFIG_KUNIT = "y")]
-module! {
-    type: Restrack,
-    name: "rdma_restrack",
-    authors: ["The rdma_restrack developers"],
-    description: "RDMA resource tracker",
-    license: "GPL",
-    params: {
-        wait_report: u32 {
-            default: 10,
-            description: "After how many seconds, and again each time, a deletion that waits is reported (0: never)",
-        },
-        model_seed: u64 {
-            default: 0,
-            description: "Seed of the random steps of the KUnit suite restrack_model (0: another each time)",
-        },
-        model_steps: u64 {
-            default: 200_000,
-            description: "How many steps that suite takes",
         },
     },
 }
