@@ -2,8 +2,6 @@
 
 //! What a root counts for one kind of object.
 
-use crate::bindings;
-use core::mem::offset_of;
 use kernel::sync::atomic::{
     Acquire,
     Atomic,
@@ -11,8 +9,6 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// `struct rdma_restrack_counts`.
-///
 /// Every add and del writes it, when the entry was linked or unlinked and the lock of its bucket
 /// released. Nobody else reads it but to count: it is apart from what lookups read.
 #[repr(C)]
@@ -23,16 +19,6 @@ pub(crate) struct Counts {
     restored: Atomic<i32>,
     apart: [u64; 5],
 }
-
-const _: () = {
-    use bindings::rdma_restrack_counts as C;
-    assert!(size_of::<Counts>() == size_of::<C>());
-    assert!(align_of::<Counts>() == align_of::<C>());
-    assert!(offset_of!(Counts, tickets) == offset_of!(C, tickets));
-    assert!(offset_of!(Counts, objects) == offset_of!(C, objects));
-    assert!(offset_of!(Counts, details) == offset_of!(C, details));
-    assert!(offset_of!(Counts, restored) == offset_of!(C, restored));
-};
 
 /// A number of its own for each add.
 #[derive(Clone, Copy)]

@@ -98,11 +98,11 @@ pub(crate) struct Entry {
     owner: Owner,
     node: Node,
     kind: Cell<bindings::rdma_restrack_type>,
+    id: Cell<u32>,
     no_track: Cell<bool>,
     user: Cell<bool>,
     flags: Cell<u8>,
     state: Once<State>,
-    id: Cell<u32>,
     since: Cell<Moment>,
     key: Cell<Key>,
     root: Once<*mut bindings::rdma_restrack_root>,
@@ -137,14 +137,11 @@ assert_layout! {
     // The union that it is in.
     node = __bindgen_anon_1,
     kind = type_,
+    id = id,
     no_track = no_track,
     user = user,
-    flags = flags,
-    state = state,
-    id = id,
-    since = since,
-    key = key,
-    root = root,
+    // The rest is bytes to C.
+    flags = opaque,
 }
 
 // SAFETY: All fields may be zero; C zeroes every entry before it is used.

@@ -3,7 +3,6 @@
 //! The table of one kind of object: its buckets, as many as its entries need.
 
 use crate::{
-    bindings,
     bucket::Bucket,
     buckets::{
         Buckets,
@@ -20,14 +19,8 @@ use crate::{
         WriteGuard, //
     }, //
 };
-use core::{
-    mem::offset_of,
-    ops::ControlFlow, //
-};
-use kernel::prelude::*;
+use core::ops::ControlFlow;
 
-/// `struct rdma_restrack_table`.
-///
 /// All of it is read by every lookup, and written only where the table grows or shrinks.
 #[repr(C)]
 pub(crate) struct Table {
@@ -35,15 +28,6 @@ pub(crate) struct Table {
     grow_above: Once<u32>,
     shrink_below: Once<u32>,
 }
-
-const _: () = {
-    use bindings::rdma_restrack_table as C;
-    assert!(size_of::<Table>() == size_of::<C>());
-    assert!(align_of::<Table>() == align_of::<C>());
-    assert!(offset_of!(Table, buckets) == offset_of!(C, buckets));
-    assert!(offset_of!(Table, grow_above) == offset_of!(C, grow_above));
-    assert!(offset_of!(Table, shrink_below) == offset_of!(C, shrink_below));
-};
 
 impl Table {
     /// How many entries the buckets in the root are for.

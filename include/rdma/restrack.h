@@ -41,11 +41,9 @@
 #ifndef _RDMA_RESTRACK_H_
 #define _RDMA_RESTRACK_H_
 
-#include <linux/atomic.h>
 #include <linux/completion.h>
 #include <linux/hashtable.h>
 #include <linux/kref.h>
-#include <linux/rbtree_types.h>
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/task.h>
@@ -91,60 +89,18 @@ enum rdma_restrack_type {
 };
 
 /**
- * struct rdma_restrack_table - what a root keeps for one type of object
- *
- * Private to the tracker; it is here because the root is embedded in
- * &struct ib_device.
- */
-struct rdma_restrack_table {
-	/* private: how many buckets there are, and where */
-	struct {
-		u64		size;
-		void		*first;
-		u32		first_count;
-		void		*trunk;
-	} buckets;
-	/* private: how many entries are too many, and too few, for these */
-	u32			grow_above;
-	u32			shrink_below;
-};
-
-/**
- * struct rdma_restrack_counts - what a root counts for one type of object
- *
- * Private to the tracker, as &struct rdma_restrack_table is.
- */
-struct rdma_restrack_counts {
-	/* private: the next number, and how often the numbers have wrapped */
-	atomic64_t		tickets;
-	/* private: how many objects there are, and how often that has changed */
-	atomic64_t		objects;
-	/* private: those of them that are shown only on request */
-	atomic_t		details;
-	/* private: how many deletions were taken back */
-	atomic_t		restored;
-	/* private: the next one is not in the same cache line */
-	u64			apart[5];
-};
-
-/**
  * struct rdma_restrack_root - main resource tracking management entity,
  * one for each device
  * @rwsem: held for writing to change the number of buckets, and to clean. The
  *	buckets have locks of their own
  * @hash: global database of all resources of the device; each type has a run
  *	of buckets of its own. Walk it with rdma_restrack_next(), never directly
- * @table: per type: where more buckets are (private)
- * @counts: per type: counters and the next number to give out (private)
  */
 struct rdma_restrack_root {
 	struct rw_semaphore		rwsem;
 	DECLARE_HASHTABLE(hash, RDMA_RESTRACK_HASH_BITS);
-	struct rdma_restrack_table	table[RDMA_RESTRACK_MAX];
-	/* private: what is written all the time is apart from what is read */
-	u64				apart[8];
-	/* public: */
-	struct rdma_restrack_counts	counts[RDMA_RESTRACK_MAX];
+	/* private: the tracker's own; its build checks the size */
+	u64				opaque[8 + 13 * RDMA_RESTRACK_MAX];
 };
 
 /**
@@ -173,18 +129,20 @@ struct rdma_restrack_entry {
 	/** @kern_name: name of the owner of an object created by the kernel */
 	const char		*kern_name;
 	union {
-		struct {
-			/** @node: link in &rdma_restrack_root.hash */
-			struct hlist_node	node;
-			/* private: other entries with the same number */
-			struct rb_root		siblings;
-		};
-		/* private: link of such an entry */
-		struct rb_node		sibling;
+		/** @node: link in &rdma_restrack_root.hash */
+		struct hlist_node	node;
+		/* private: the tracker's own; its build checks the size */
+		void			*opaque_node[3];
 	};
 	/* public: */
 	/** @type: what kind of object this is */
 	enum rdma_restrack_type	type;
+	/**
+	 * @id: number of the object as users see it: the QP number (with the
+	 * port in the top byte for QP0 and QP1), the counter number, else a
+	 * number that rdma_restrack_add() chose
+	 */
+	u32			id;
 	/**
 	 * @no_track: keep this entry out of the database; set it with
 	 * rdma_restrack_no_track(), after rdma_restrack_new() and before
@@ -193,23 +151,8 @@ struct rdma_restrack_entry {
 	bool			no_track;
 	/** @user: the object belongs to a process */
 	bool			user;
-	/* private: what is to be known of the entry's place */
-	u8			flags;
-	/* private: where in its life the entry is */
-	u8			state;
-	/* public: */
-	/**
-	 * @id: number of the object as users see it: the QP number (with the
-	 * port in the top byte for QP0 and QP1), the counter number, else a
-	 * number that rdma_restrack_add() chose
-	 */
-	u32			id;
-	/* private: when the entry was added, in units of 64 jiffies */
-	u32			since;
-	/* private: where the entry stands among those of its type */
-	u64			key;
-	/* private: where the entry is linked */
-	struct rdma_restrack_root *root;
+	/* private: the tracker's own; its build checks the size */
+	u8			opaque[22];
 };
 
 /*

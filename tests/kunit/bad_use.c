@@ -62,7 +62,7 @@ static void null_while_freeing(struct kunit *test)
 	struct rdma_restrack_stand_in stand_in = { };
 
 	EXPECT_WARNING(test, rdma_restrack_begin_free(NULL, &stand_in));
-	KUNIT_EXPECT_NULL(test, stand_in.entry.root);
+	KUNIT_EXPECT_NULL(test, opaque_entry(&stand_in.entry)->root);
 	EXPECT_WARNING(test, rdma_restrack_begin_free(res, NULL));
 	EXPECT_WARNING(test, rdma_restrack_abort_free(NULL, &stand_in));
 	EXPECT_WARNING(test, rdma_restrack_abort_free(res, NULL));

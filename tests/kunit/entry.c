@@ -95,7 +95,7 @@ static void expect_new(struct kunit *test, struct rdma_restrack_entry *res)
 	KUNIT_EXPECT_TRUE(test, rdma_restrack_is_tracked(res));
 	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
 	KUNIT_EXPECT_EQ(test, res->id, 0);
-	KUNIT_EXPECT_NULL(test, res->root);
+	KUNIT_EXPECT_NULL(test, opaque_entry(res)->root);
 }
 
 /*

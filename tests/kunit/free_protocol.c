@@ -80,7 +80,7 @@ static void history_31_refused_is_back(struct kunit *test)
 	mock_own(test, process, res);
 	mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	id = res->id;
-	since = res->since;
+	since = opaque_entry(res)->since;
 	for (i = 0; i < 3; i++) {
 		rdma_restrack_begin_free(res, &stand_in);
 		KUNIT_EXPECT_EQ(test, count_mrs(dev), 2);
@@ -89,7 +89,7 @@ static void history_31_refused_is_back(struct kunit *test)
 		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR),
 				generation);
 		KUNIT_EXPECT_EQ(test, res->id, id);
-		KUNIT_EXPECT_EQ(test, res->since, since);
+		KUNIT_EXPECT_EQ(test, opaque_entry(res)->since, since);
 		KUNIT_EXPECT_PTR_EQ(test, res->task, process->task);
 		KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
 		expect_tracked(test, dev, res);

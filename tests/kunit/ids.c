@@ -122,7 +122,7 @@ static void history_15_numbers_wrap(struct kunit *test)
 	struct rdma_restrack_entry *res[5];
 	int i, j;
 
-	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, U32_MAX - 1);
+	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, U32_MAX - 1);
 	for (i = 0; i < ARRAY_SIZE(res); i++)
 		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL),
@@ -148,7 +148,7 @@ static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
 		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	/* leave a hole */
 	rdma_restrack_del(old[3]);
-	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, U32_MAX);
+	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, U32_MAX);
 	for (i = 0; i < ARRAY_SIZE(res); i++)
 		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 
@@ -354,7 +354,7 @@ static void threads_are_given_different_numbers_at_the_wrap(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(old); i++)
 		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	/* some of them get the last numbers, the others those behind the old ones */
-	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, U32_MAX - ADDED);
+	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, U32_MAX - ADDED);
 	all_add(test, add_mrs, &adder);
 	/* a number finds one object, so each has another one */
 	for (i = 0; i < ADDERS * ADDED; i++)

@@ -15,6 +15,8 @@
 #include <rdma/ib_verbs.h>
 #include <rdma/restrack.h>
 
+#include "opaque.h"
+
 /* How many types there are objects of; older kernels lack the last one. */
 #ifdef RESTRACK_COMP_CNTR
 #define MOCK_TYPES RDMA_RESTRACK_MAX

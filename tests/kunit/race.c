@@ -326,7 +326,7 @@ static void list(struct racer *racer)
 static void look_at_table(struct racer *racer)
 {
 	struct rdma_restrack_root *root = &racer->race->dev[0]->res;
-	u32 buckets = READ_ONCE(root->table[RDMA_RESTRACK_QP].buckets.size) & GENMASK(25, 0);
+	u32 buckets = READ_ONCE(opaque_root(root)->table[RDMA_RESTRACK_QP].size) & GENMASK(25, 0);
 
 	if (buckets > racer->buckets)
 		racer->done[DID_SEE_IT_GROW]++;
@@ -615,8 +615,8 @@ static void end_round(struct kunit *test, struct race *race)
 
 		references += kref_read(&object->res->kref) != alive;
 		invalid += object->res->valid != (alive || object->dying);
-		if (alive && object->res->root)
-			expected[object->res->root == &race->dev[1]->res][object->res->type]++;
+		if (alive && opaque_entry(object->res)->root)
+			expected[opaque_entry(object->res)->root == &race->dev[1]->res][object->res->type]++;
 		else
 			lost += alive;
 	}

@@ -314,7 +314,7 @@ static void hammered_by_readers(struct kunit *test)
 	}
 	for (round = 0; round < 300; round++) {
 		/* the same number each time, which is private, for more hits */
-		atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, 0);
+		atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, 0);
 		rdma_restrack_new(res, RDMA_RESTRACK_MR);
 		rdma_restrack_set_name(res, MOCK_NAME);
 		for (i = 0; i < ARRAY_SIZE(c); i++)

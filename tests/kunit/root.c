@@ -121,7 +121,7 @@ static void clean_lists_what_is_left(struct kunit *test)
 	struct log *log;
 	char pid[16];
 
-	atomic64_set(&dev->res.counts[RDMA_RESTRACK_MR].tickets, 987654);
+	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, 987654);
 	mr[0] = mock_object(test, dev, RDMA_RESTRACK_MR);
 	mock_own(test, owner, mr[0]);
 	gone = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -253,7 +253,7 @@ static void leftovers_of_years(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(days); i++) {
 		/* private: units of 64 jiffies */
-		mock_tracked_qp(test, dev, IB_QPT_RC, 7000 + i)->res.since -=
+		opaque_entry(&mock_tracked_qp(test, dev, IB_QPT_RC, 7000 + i)->res)->since -=
 			days[i] * 86400 * HZ / 64;
 	}
 	log = log_from_here(test);
@@ -284,7 +284,7 @@ static void free_when_given_up(struct perf_event *event, struct perf_sample_data
 {
 	struct given_up *seen = event->overflow_handler_context;
 
-	if (seen->res->root)
+	if (opaque_entry(seen->res)->root)
 		return;
 	seen->times++;
 	seen->valid = seen->res->valid;
@@ -306,8 +306,8 @@ static void history_43_clean_gives_an_entry_up_last(struct kunit *test)
 	bool untouched;
 
 	hw_breakpoint_init(&attr);
-	attr.bp_addr = (unsigned long)&res->root;
-	attr.bp_len = sizeof(res->root);
+	attr.bp_addr = (unsigned long)&opaque_entry(res)->root;
+	attr.bp_len = sizeof(opaque_entry(res)->root);
 	attr.bp_type = HW_BREAKPOINT_W;
 	watch = register_wide_hw_breakpoint(&attr, free_when_given_up, &seen);
 	KUNIT_ASSERT_FALSE(test, IS_ERR_PCPU(watch));

@@ -590,7 +590,7 @@ static void generation_skips_zero(struct kunit *test)
 	u32 before, now;
 	int i;
 
-	atomic64_set(&dev->res.counts[RDMA_RESTRACK_CQ].objects, -3LL << 32);
+	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_CQ].objects, -3LL << 32);
 	before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
 	KUNIT_EXPECT_NE(test, before, 0);
 	for (i = 0; i < 6; i++) {
