@@ -12,7 +12,11 @@ use crate::{
     kind::Kind,
     root::Root, //
 };
-use core::mem::offset_of;
+use core::{
+    marker::PhantomData,
+    mem::offset_of,
+    ptr::NonNull, //
+};
 use kernel::{
     container_of,
     types::Opaque, //
@@ -27,7 +31,7 @@ impl Device {
     ///
     /// # Safety
     ///
-    /// `raw` is NULL or a device that stays during `'a`.
+    /// `raw` is NULL or points to a device that is alive during `'a`.
     #[inline]
     pub(crate) unsafe fn from_raw<'a>(raw: *mut bindings::ib_device) -> Option<&'a Self> {
         // SAFETY: By the requirement of this function; `Device` is transparent.
@@ -39,7 +43,7 @@ impl Device {
     pub(crate) fn root(&self) -> &Root {
         // SAFETY: The field of a live object.
         let root = unsafe { &raw const (*self.0.get()).res };
-        // SAFETY: `ib_core` initialises it when it allocates the device.
+        // SAFETY: `ib_core` initialises it when it allocates the device, and `Root` has its layout.
         unsafe { &*root.cast::<Root>() }
     }
 }
@@ -70,29 +74,30 @@ impl<'a> QueuePair<'a> {
         unsafe { (*self.0.get()).qp_type }
     }
 
-    /// The entry of the QP's protection domain; a QP of an XRC target has none.
+    /// The entry of the QP's protection domain. An XRC target QP has none.
     pub(crate) fn pd(self) -> Option<&'a Entry> {
         // SAFETY: The field of a live object; it does not change once the QP is made.
-        let pd = unsafe { (*self.0.get()).pd };
-        // SAFETY: NULL or a live PD, for the QP keeps it.
-        let pd = unsafe { pd.as_ref() }?;
-        // SAFETY: The entry of a live object, of which `Entry` is the layout.
-        Some(unsafe { &*(&raw const pd.res).cast::<Entry>() })
+        let pd = NonNull::new(unsafe { (*self.0.get()).pd })?;
+        // SAFETY: The field of a PD that is alive as long as its QP.
+        let entry = unsafe { &raw const (*pd.as_ptr()).res };
+        // SAFETY: The entry of that PD, and `Entry` has its layout.
+        Some(unsafe { &*entry.cast::<Entry>() })
     }
 }
 
-/// An entry as part of its object.
+/// The object that an entry is part of.
 ///
 /// # Invariants
 ///
-/// The entry is the `res` of a live object of the type that `kind` stands for.
+/// `entry` is the `res` of an object of the type that `kind` stands for, which is alive during `'a`.
 #[derive(Clone, Copy)]
 pub(crate) struct Object<'a> {
-    entry: &'a Entry,
+    entry: *const bindings::rdma_restrack_entry,
     kind: Kind,
+    _alive: PhantomData<&'a ()>,
 }
 
-/// Where the `device` of an object is, seen from its `res`, in bytes.
+/// The offset of an object's `device` from its `res`, in bytes.
 macro_rules! device_offset {
     ($type:ident, $($device:tt)+) => {
         offset_of!(bindings::$type, $($device)+) as isize
@@ -100,7 +105,7 @@ macro_rules! device_offset {
     };
 }
 
-/// For each kind of object: where its `device` is, seen from its `res`, in bytes.
+/// For each kind of object: the offset of its `device` from its `res`, in bytes.
 static DEVICE_OFFSETS: [isize; Kind::COUNT] = {
     let mut offsets = [0; Kind::COUNT];
     offsets[Kind::Pd as usize] = device_offset!(ib_pd, device);
@@ -121,17 +126,19 @@ static DEVICE_OFFSETS: [isize; Kind::COUNT] = {
 };
 
 impl<'a> Object<'a> {
-    /// The object of an entry; none if the entry's type does not exist.
+    /// The object of an entry. Returns `None` if the entry's type does not exist.
     ///
     /// # Safety
     ///
-    /// If the entry's type exists, the entry is part of a live object of that type.
+    /// If the entry's type exists, the entry is part of an object of that type, which is alive
+    /// during `'a`.
     #[inline]
-    pub(crate) unsafe fn of(entry: &'a Entry) -> Option<Self> {
+    pub(crate) unsafe fn of(entry: &Entry) -> Option<Self> {
         // INVARIANT: By the requirement of this function.
         Some(Self {
-            entry,
+            entry: core::ptr::from_ref(entry).cast(),
             kind: entry.kind()?,
+            _alive: PhantomData,
         })
     }
 
@@ -139,12 +146,6 @@ impl<'a> Object<'a> {
     #[inline]
     pub(crate) fn kind(self) -> Kind {
         self.kind
-    }
-
-    /// The entry as C knows it.
-    #[inline]
-    fn raw(self) -> *const bindings::rdma_restrack_entry {
-        core::ptr::from_ref(self.entry).cast()
     }
 
     /// The device of the object, unless it has none (yet).
@@ -155,10 +156,10 @@ impl<'a> Object<'a> {
             // This kernel has no such objects.
             return None;
         }
-        let device = self.raw().wrapping_byte_offset(offset);
+        let device = self.entry.wrapping_byte_offset(offset);
         // SAFETY: The field of a live object, by the type invariant.
         let device = unsafe { *device.cast::<*mut bindings::ib_device>() };
-        // SAFETY: NULL or a live device, for the object keeps it.
+        // SAFETY: NULL, or a device that is alive as long as the object.
         unsafe { Device::from_raw(device) }
     }
 
@@ -170,7 +171,7 @@ impl<'a> Object<'a> {
         }
         // SAFETY: By the type invariant.
         #[expect(clippy::multiple_unsafe_ops_per_block, reason = "inside of the macro")]
-        let qp = unsafe { container_of!(self.raw(), bindings::ib_qp, res) };
+        let qp = unsafe { container_of!(self.entry, bindings::ib_qp, res) };
         // SAFETY: By the type invariant; `Opaque` is transparent.
         Some(QueuePair(unsafe { &*qp.cast::<Opaque<bindings::ib_qp>>() }))
     }
@@ -183,7 +184,7 @@ impl<'a> Object<'a> {
         }
         // SAFETY: By the type invariant.
         #[expect(clippy::multiple_unsafe_ops_per_block, reason = "inside of the macro")]
-        let counter = unsafe { container_of!(self.raw(), bindings::rdma_counter, res) };
+        let counter = unsafe { container_of!(self.entry, bindings::rdma_counter, res) };
         // SAFETY: The field of a live object.
         Some(unsafe { (*counter).id })
     }

@@ -8,7 +8,11 @@ use crate::{
         Linked,
         Node, //
     },
-    entry::Entry,
+    entry::{
+        Entry,
+        State,
+        Updater, //
+    },
     key::Key,
     kind::Kind,
     lifecycle,
@@ -50,9 +54,13 @@ pub(crate) fn root() -> Result<Pin<KBox<Root>>> {
     KBox::pin_init(init, GFP_KERNEL)
 }
 
-/// An entry of its own, which is deleted when it goes.
-///
-/// The tests of a suite may fail anywhere, and must not leave an entry in a table then.
+/// The name of a kernel module.
+pub(crate) fn kernel_name(name: &'static CStr) -> Option<KernelName> {
+    KernelName::new(name.as_char_ptr().cast_mut())
+}
+
+/// An entry that is deleted when it goes: a test may fail anywhere, and must not leave an entry in a
+/// table then.
 pub(crate) struct TestEntry(Pin<KBox<Entry>>);
 
 impl TestEntry {
@@ -67,45 +75,84 @@ impl TestEntry {
     pub(crate) fn new(kind: Kind) -> Result<Self> {
         let mut entry = Self::zeroed()?;
         entry.renew(kind);
-        entry.set_current();
+        lifecycle::set_name(entry.updater(), None);
         Ok(entry)
     }
 
     /// Deletes what the entry was, and initialises it.
     pub(crate) fn renew(&mut self, kind: Kind) {
-        lifecycle::del(self);
+        lifecycle::del(self.updater());
         // SAFETY: The entry is not moved.
         let entry = unsafe { self.0.as_mut().get_unchecked_mut() };
         // SAFETY: The entry is deleted: not tracked and without an owner.
         unsafe { Entry::init(entry, kind as u32) };
     }
 
+    /// The right to change the entry.
+    pub(crate) fn updater(&self) -> Updater<'_> {
+        // SAFETY: The entry was zeroed. A test is one thread, and uses one updater at a time.
+        unsafe { Updater::new(&self.0) }
+    }
+
+    /// Puts the entry into a table, under a number of its own or a given one.
+    pub(crate) fn add(&self, root: &Root, id: Option<u32>, details: bool) -> Result {
+        let kind = self.kind().ok_or(EINVAL)?;
+        // SAFETY: The entry is pinned, and deleted before it goes.
+        unsafe { add(root, kind, self.updater(), id, details) }
+    }
+
+    /// Drops a reference. Returns true if it was the last.
+    pub(crate) fn put(&self) -> bool {
+        // SAFETY: A test puts what it took.
+        unsafe { self.0.put() }
+    }
+
     /// An entry in a table, under a number of its own.
     pub(crate) fn tracked(root: &Root, kind: Kind) -> Result<Self> {
         let entry = Self::new(kind)?;
-        entry.begin();
-        // SAFETY: The entry is new and pinned, and deleted before it goes.
-        unsafe { root.add(kind, &entry) };
+        entry.add(root, None, false)?;
         Ok(entry)
     }
 
     /// An entry in a table, under a given number.
     pub(crate) fn tracked_as(root: &Root, kind: Kind, id: u32) -> Result<Self> {
-        Self::added(root, kind, id, false)
+        let entry = Self::new(kind)?;
+        entry.add(root, Some(id), false)?;
+        Ok(entry)
     }
 
     /// An entry in a table, under a given number, with driver details.
     pub(crate) fn with_details(root: &Root, kind: Kind, id: u32) -> Result<Self> {
-        Self::added(root, kind, id, true)
-    }
-
-    fn added(root: &Root, kind: Kind, id: u32, details: bool) -> Result<Self> {
         let entry = Self::new(kind)?;
-        entry.begin();
-        // SAFETY: The entry is new and pinned, and deleted before it goes.
-        unsafe { root.add_as(kind, &entry, id, details) };
+        entry.add(root, Some(id), true)?;
         Ok(entry)
     }
+}
+
+/// Puts an entry into a table.
+///
+/// # Safety
+///
+/// The entry stays in its place until it is deleted.
+unsafe fn add(
+    root: &Root,
+    kind: Kind,
+    entry: Updater<'_>,
+    id: Option<u32>,
+    details: bool,
+) -> Result {
+    if entry.state() != State::New {
+        return Err(EBUSY);
+    }
+    entry.init_references();
+    entry.mark_tracked();
+    match id {
+        // SAFETY: New, so in no table; the rest by the requirement of this function.
+        Some(id) => unsafe { root.add_as(kind, entry, id, details) },
+        // SAFETY: New, so in no table; the rest by the requirement of this function.
+        None => unsafe { root.add(kind, entry) },
+    }
+    Ok(())
 }
 
 impl Deref for TestEntry {
@@ -118,7 +165,7 @@ impl Deref for TestEntry {
 
 impl Drop for TestEntry {
     fn drop(&mut self) {
-        lifecycle::del(self);
+        lifecycle::del(self.updater());
     }
 }
 
@@ -137,31 +184,31 @@ impl Crowd {
         }
         // SAFETY: So many were initialised, and there is room for them.
         unsafe { entries.inc_len(count) };
-        Ok(Self(entries))
+        let crowd = Self(entries);
+        for index in 0..count {
+            lifecycle::set_name(crowd.updater(index)?, kernel_name(c"crowd"));
+        }
+        Ok(crowd)
+    }
+
+    /// The right to change an entry.
+    pub(crate) fn updater(&self, index: usize) -> Result<Updater<'_>> {
+        let entry = self.0.get(index).ok_or(EINVAL)?;
+        // SAFETY: The entry was initialised. A test is one thread, and uses one updater at a time.
+        Ok(unsafe { Updater::new(entry) })
     }
 
     /// Puts an entry into a table, under a number of its own or a given one.
     pub(crate) fn add(&self, root: &Root, index: usize, id: Option<u32>) -> Result {
-        let entry = self.0.get(index).ok_or(EINVAL)?;
+        let entry = self.updater(index)?;
         let kind = entry.kind().ok_or(EINVAL)?;
-        if entry.is_valid() {
-            return Err(EBUSY);
-        }
-        entry.init_references();
-        entry.set_kernel(KernelName::new(c"crowd".as_char_ptr().cast_mut()));
-        entry.begin();
-        match id {
-            // SAFETY: The entry is in no table, stays where it is, and is deleted before it goes.
-            Some(id) => unsafe { root.add_as(kind, entry, id, false) },
-            // SAFETY: As above.
-            None => unsafe { root.add(kind, entry) },
-        }
-        Ok(())
+        // SAFETY: The entry does not move, and is deleted before it goes.
+        unsafe { add(root, kind, entry, id, false) }
     }
 
     /// Deletes an entry.
     pub(crate) fn del(&self, index: usize) -> Result {
-        lifecycle::del(self.0.get(index).ok_or(EINVAL)?);
+        lifecycle::del(self.updater(index)?);
         Ok(())
     }
 }
@@ -176,8 +223,8 @@ impl Deref for Crowd {
 
 impl Drop for Crowd {
     fn drop(&mut self) {
-        for entry in &self.0 {
-            lifecycle::del(entry);
+        for index in 0..self.0.len() {
+            let _ = self.del(index);
         }
     }
 }

@@ -16,6 +16,7 @@
 #include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/sched/signal.h>
+#include <linux/sched/task.h>
 #include <linux/uaccess.h>
 
 #include "helpers.h"
@@ -67,11 +68,6 @@ void restrack_helper_init_completion(struct completion *x)
 	init_completion(x);
 }
 
-void restrack_helper_kref_get(struct kref *kref)
-{
-	kref_get(kref);
-}
-
 bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 {
 	return kref_get_unless_zero(kref);
@@ -81,6 +77,11 @@ void restrack_helper_smp_rmb(void)
 {
 	/* for the caller, who says what it orders */
 	smp_rmb();
+}
+
+struct task_struct *restrack_helper_get_current_process(void)
+{
+	return get_task_struct(current->group_leader);
 }
 
 u64 restrack_helper_jiffies_to_secs(u64 j)

@@ -29,10 +29,12 @@ void restrack_helper_kvfree_rcu(void *memory);
 
 void restrack_helper_init_completion(struct completion *x);
 
-void restrack_helper_kref_get(struct kref *kref);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
 
 void restrack_helper_smp_rmb(void);
+/* Take a reference on the leader of the current process. */
+struct task_struct *restrack_helper_get_current_process(void);
+
 u64 restrack_helper_jiffies_to_secs(u64 j);
 void restrack_helper_dump_stack(void);
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src);

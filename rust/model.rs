@@ -19,15 +19,13 @@ use crate::{
     },
     fixture::{
         self,
+        kernel_name,
         Kept,
         TestEntry, //
     },
     kind::Kind,
     lifecycle,
-    owner::{
-        self,
-        KernelName, //
-    },
+    owner,
     root::Root, //
 };
 use core::{
@@ -243,20 +241,20 @@ impl World {
                 known.readers -= 1;
             }
             (Action::BeginDel, State::Tracked) if alone => {
-                lifecycle::begin_del(entry);
+                lifecycle::begin_del(&entry.updater());
                 known.state = State::Dying;
             }
             (Action::AbortDel, State::Dying) => {
-                lifecycle::abort_del(entry);
+                lifecycle::abort_del(&entry.updater());
                 known.state = State::Tracked;
             }
             (Action::CommitDel | Action::Del, _) if alone => {
-                lifecycle::del(entry);
+                lifecycle::del(entry.updater());
                 known.state = State::New;
                 known.orphan = false;
                 self.processes -= i32::from(core::mem::take(&mut known.process));
             }
-            (Action::Sync, State::Tracked) if alone => lifecycle::sync(entry),
+            (Action::Sync, State::Tracked) if alone => lifecycle::sync(&entry.updater()),
             (Action::Find, _) => self.find(step)?,
             (Action::Walk, _) => self.walk_all()?,
             (Action::Clean, _) => self.clean(step)?,
@@ -283,18 +281,12 @@ impl World {
         // Few enough for some to be equal.
         let given = (kind == Kind::Qp).then_some((step.random >> 16) % 256);
         entry.renew(kind);
-        if process {
-            entry.set_current();
-        } else {
-            entry.set_kernel(KernelName::new(c"model".as_char_ptr().cast_mut()));
-        }
-        entry.begin();
-        match given {
-            // SAFETY: It is not linked, and deleted before it goes.
-            Some(id) => unsafe { root.add_as(kind, entry, id, details) },
-            // SAFETY: As above.
-            None => unsafe { root.add(kind, entry) },
-        }
+        let owner = if process { None } else { kernel_name(c"model") };
+        lifecycle::set_name(entry.updater(), owner);
+        check(
+            entry.add(root, given, details).is_ok(),
+            "a new entry could not be added",
+        )?;
         self.processes += i32::from(process);
         *known = Known {
             state: State::Tracked,
@@ -408,7 +400,7 @@ impl World {
             fixture::usage(&self.task) == self.usage + self.processes,
             "a reference to a task was lost, or is left",
         )?;
-        let linked = Root::of(entry).is_some();
+        let linked = !entry.root().is_null();
         check(linked == valid, "the entry is linked, or is not")
     }
 
@@ -449,7 +441,7 @@ impl World {
             for _ in 0..core::mem::take(&mut known.readers) {
                 entry.put();
             }
-            lifecycle::del(entry);
+            lifecycle::del(entry.updater());
             *known = Known::NOTHING;
         }
         self.processes = 0;

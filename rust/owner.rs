@@ -2,12 +2,9 @@
 
 //! Who an object belongs to.
 
-use crate::{
-    bindings,
-    sync::Kref, //
-};
+use crate::bindings;
 use core::{
-    cell::Cell,
+    mem,
     ptr::{
         self,
         NonNull, //
@@ -23,41 +20,30 @@ use kernel::{
 
 /// The name of a kernel module that owns an object: a C string of that module.
 ///
-/// It is there as long as the module is. A leaked object may outlive it, so nobody but
-/// [`copy_string`] reads it here, and that one is ready to find nothing.
+/// It is valid as long as the module is loaded. A leaked object may outlive the module, so only
+/// [`copy_string`] reads the name here, and with `copy_from_kernel_nofault()`.
 pub(crate) type KernelName = NonNull<c_char>;
 
 /// The owner of an object: the `task` and `kern_name` of `struct rdma_restrack_entry`.
-///
-/// It is changed by whoever builds or destroys the object, one at a time, and only while the entry
-/// is not in a table; others may read it while it is there.
 ///
 /// # Invariants
 ///
 /// `task` is NULL or points to a task on which this owner holds a reference.
 #[repr(C)]
 pub(crate) struct Owner {
-    task: Cell<*mut bindings::task_struct>,
-    kern_name: Cell<*const c_char>,
+    task: *mut bindings::task_struct,
+    kern_name: *const c_char,
 }
 
-/// The current process: the task whose PID stays valid as long as one of its threads is alive.
-pub(crate) fn current_process() -> ARef<Task> {
-    kernel::current!().group_leader().into()
-}
-
-/// As [`current_process`], but gives up where taking the reference is something special; see
-/// [`Kref::try_get`].
+/// The current process: the task whose PID is valid as long as one of its threads is alive.
 #[inline]
-pub(crate) fn try_current_process() -> Option<ARef<Task>> {
-    let current = kernel::current!();
-    let leader = current.group_leader();
-    // SAFETY: The field of a live task.
-    if !Kref::of(unsafe { &(*leader.as_ptr()).usage }).try_get() {
-        return None;
-    }
-    // SAFETY: The reference that was just taken is the new one's.
-    Some(unsafe { ARef::from_raw(NonNull::from(leader)) })
+pub(crate) fn current_process() -> ARef<Task> {
+    // SAFETY: There is no requirement.
+    let task = unsafe { bindings::restrack_helper_get_current_process() };
+    // SAFETY: A process has a leader, so this is not NULL.
+    let task = unsafe { NonNull::new_unchecked(task.cast::<Task>()) };
+    // SAFETY: The reference that the function took is the new one's.
+    unsafe { ARef::from_raw(task) }
 }
 
 impl Owner {
@@ -66,81 +52,78 @@ impl Owner {
     pub(crate) const fn nobody() -> Self {
         // INVARIANT: `task` is NULL.
         Self {
-            task: Cell::new(ptr::null_mut()),
-            kern_name: Cell::new(ptr::null()),
+            task: ptr::null_mut(),
+            kern_name: ptr::null(),
         }
     }
 
-    /// Is there no owner?
-    #[cfg(CONFIG_KUNIT = "y")]
+    /// A process.
     #[inline]
+    pub(crate) fn of_process(task: ARef<Task>) -> Self {
+        // INVARIANT: The reference of `task` is this owner's now.
+        Self {
+            task: ARef::into_raw(task).as_ptr().cast(),
+            kern_name: ptr::null(),
+        }
+    }
+
+    /// The kernel, in the name of a module if there is one.
+    #[inline]
+    pub(crate) fn of_kernel(name: Option<KernelName>) -> Self {
+        // INVARIANT: `task` is NULL.
+        Self {
+            task: ptr::null_mut(),
+            kern_name: name.map_or(ptr::null(), |name| name.as_ptr()),
+        }
+    }
+
+    /// Returns true if there is no owner.
+    #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn is_nobody(&self) -> bool {
-        self.task.get().is_null() && self.kern_name.get().is_null()
+        self.task.is_null() && self.kern_name.is_null()
     }
 
     /// The process that owns the object.
     #[inline]
     pub(crate) fn process(&self) -> Option<&Task> {
-        // SAFETY: NULL or a live task by the type invariant; it is not changed while it is read.
-        unsafe { self.task.get().cast::<Task>().as_ref() }
+        // SAFETY: NULL, or by the type invariant a task that stays as long as this owner.
+        unsafe { self.task.cast::<Task>().as_ref() }
     }
 
     /// The kernel module that owns the object.
     #[inline]
     pub(crate) fn kernel_name(&self) -> Option<KernelName> {
-        NonNull::new(self.kern_name.get().cast_mut())
+        NonNull::new(self.kern_name.cast_mut())
     }
 
-    /// Gives the object to a process.
+    /// Drops the reference to the process, if a process owns the object. A kernel name stays.
     #[inline]
-    pub(crate) fn set_process(&self, task: ARef<Task>) {
-        self.kern_name.set(ptr::null());
-        // INVARIANT: The reference of `task` is this owner's now.
-        let before = self.task.replace(ARef::into_raw(task).as_ptr().cast());
-        Self::put(before);
-    }
-
-    /// Gives the object to the kernel, in the name of a module if there is one.
-    #[inline]
-    pub(crate) fn set_kernel(&self, name: Option<KernelName>) {
-        self.kern_name
-            .set(name.map_or(ptr::null(), |name| name.as_ptr()));
-        self.release();
-    }
-
-    /// Drops the reference to the process, if a process owns the object.
-    #[inline]
-    pub(crate) fn release(&self) {
+    pub(crate) fn release(&mut self) {
         // INVARIANT: `task` is NULL.
-        Self::put(self.task.replace(ptr::null_mut()));
-    }
-
-    /// Becomes the owner that another one is; that one is nobody then.
-    pub(crate) fn take_over(&self, other: &Owner) {
-        self.kern_name.set(other.kern_name.replace(ptr::null()));
-        // INVARIANT: The reference of `other` is this owner's now.
-        Self::put(self.task.replace(other.task.replace(ptr::null_mut())));
-    }
-
-    /// Drops the reference of what was the `task` of an owner.
-    #[inline]
-    fn put(task: *mut bindings::task_struct) {
+        let task = mem::replace(&mut self.task, ptr::null_mut());
         if let Some(task) = NonNull::new(task.cast::<Task>()) {
-            // SAFETY: By the type invariant the owner held a reference, which it has given up.
+            // SAFETY: By the type invariant this owner held a reference, which it has given up.
             drop(unsafe { ARef::from_raw(task) });
         }
     }
 
-    /// Has the process that owns the object a PID in `ns`?
+    /// Returns true if the process that owns the object has a PID in `ns`.
     ///
-    /// A process that is gone has none, and neither has the kernel.
+    /// A process that has ended has none, nor has the kernel.
     pub(crate) fn is_seen_from(&self, ns: &PidNamespace) -> bool {
         self.process()
             .is_some_and(|task| task.tgid_nr_ns(Some(ns)) != 0)
     }
 }
 
-/// Copies a C string; none if it is too long or not there any more.
+impl Drop for Owner {
+    #[inline]
+    fn drop(&mut self) {
+        self.release();
+    }
+}
+
+/// Copies a C string. Returns `None` if it is too long, or its memory is gone.
 fn copy_string(buffer: &mut [u8], string: *const c_char) -> Option<&CStr> {
     let (dst, size) = (buffer.as_mut_ptr(), buffer.len());
     // SAFETY: `dst` has `size` bytes; `string` may be anything.
@@ -152,7 +135,7 @@ fn copy_string(buffer: &mut [u8], string: *const c_char) -> Option<&CStr> {
     }
 }
 
-/// The name of the process whose leader `task` is or was.
+/// The name of the process whose leader `task` is or was, cut to the buffer.
 fn process_name<'a>(buffer: &'a mut [u8], task: &Task) -> &'a CStr {
     let (dst, size) = (buffer.as_mut_ptr(), buffer.len());
     // SAFETY: `dst` has `size` bytes, and the task is live.
@@ -181,100 +164,82 @@ impl fmt::Display for Owner {
 #[kernel::prelude::kunit_tests(restrack_owner)]
 mod tests {
     use super::*;
-    use crate::fixture::usage;
+    use crate::fixture::{
+        kernel_name,
+        usage, //
+    };
     use kernel::str::CString;
 
-    /// An owner who is nobody, as C's zeroed memory has it; releases when it goes.
-    struct TestOwner(Owner);
-
-    impl TestOwner {
-        fn nobody() -> Self {
-            Self(Owner::nobody())
-        }
-    }
-
-    impl Drop for TestOwner {
-        fn drop(&mut self) {
-            self.0.release();
-        }
-    }
-
-    fn name(name: &'static CStr) -> Option<KernelName> {
-        KernelName::new(name.as_char_ptr().cast_mut())
+    fn current() -> Owner {
+        Owner::of_process(current_process())
     }
 
     #[test]
-    fn a_process_is_held_and_released_once() {
+    fn process_is_released_once() {
         let task = current_process();
         let before = usage(&task);
-        let owner = TestOwner::nobody();
-        assert!(owner.0.is_nobody());
+        let mut owner = Owner::nobody();
+        assert!(owner.is_nobody());
 
-        owner.0.set_process(current_process());
-        assert!(owner.0.process().is_some_and(|owner| *owner == *task));
+        owner = current();
+        assert!(owner.process().is_some_and(|owner| *owner == *task));
         assert_eq!(usage(&task), before + 1);
-        owner.0.set_process(current_process());
+        owner = current();
         assert_eq!(usage(&task), before + 1);
 
-        owner.0.release();
+        owner.release();
         assert_eq!(usage(&task), before);
-        assert!(owner.0.is_nobody());
-        owner.0.release();
+        assert!(owner.is_nobody());
+        owner.release();
         assert_eq!(usage(&task), before);
     }
 
     #[test]
-    fn the_kernel_takes_over_from_a_process() {
+    fn kernel_replaces_process() {
         let task = current_process();
         let before = usage(&task);
-        let owner = TestOwner::nobody();
-        owner.0.set_process(current_process());
-        owner.0.set_kernel(name(c"ib_core"));
+        let mut owner = current();
+        assert!(owner.process().is_some());
+        owner = Owner::of_kernel(kernel_name(c"ib_core"));
         assert_eq!(usage(&task), before);
-        assert!(owner.0.process().is_none());
-        assert!(owner.0.kernel_name().is_some());
+        assert!(owner.process().is_none());
+        assert!(owner.kernel_name().is_some());
 
-        owner.0.set_process(current_process());
-        assert!(owner.0.kernel_name().is_none());
+        owner = current();
+        assert!(owner.kernel_name().is_none());
     }
 
     #[test]
-    fn a_process_is_seen_where_it_has_a_pid() {
-        let owner = TestOwner::nobody();
-        let current = kernel::current!();
-        let Some(ns) = current.active_pid_ns() else {
+    fn process_is_seen_where_it_has_a_pid() {
+        let current_task = kernel::current!();
+        let Some(ns) = current_task.active_pid_ns() else {
             return;
         };
-        assert!(!owner.0.is_seen_from(ns));
-        owner.0.set_kernel(name(c"ib_core"));
-        assert!(!owner.0.is_seen_from(ns));
-        owner.0.set_process(current_process());
-        assert!(owner.0.is_seen_from(ns));
+        assert!(!Owner::nobody().is_seen_from(ns));
+        assert!(!Owner::of_kernel(kernel_name(c"ib_core")).is_seen_from(ns));
+        assert!(current().is_seen_from(ns));
     }
 
-    /// What [`Owner`] looks like in a message.
+    /// Returns what [`Owner`] looks like in a message.
     fn text(owner: &Owner) -> Result<CString> {
         Ok(CString::try_from_fmt(fmt!("{owner}"))?)
     }
 
     #[test]
-    fn is_told_in_words() -> Result {
-        let owner = TestOwner::nobody();
-        assert!(text(&owner.0)?.to_bytes() == b"nobody");
-        owner.0.set_kernel(name(c"ib_core"));
-        assert!(text(&owner.0)?.to_bytes() == b"kernel [ib_core]");
-        owner.0.set_process(current_process());
-        assert!(text(&owner.0)?.to_bytes().ends_with(b")"));
+    fn each_kind_of_owner_has_a_text() -> Result {
+        assert!(text(&Owner::nobody())?.to_bytes() == b"nobody");
+        let kernel = Owner::of_kernel(kernel_name(c"ib_core"));
+        assert!(text(&kernel)?.to_bytes() == b"kernel [ib_core]");
+        assert!(text(&current())?.to_bytes().ends_with(b")"));
         Ok(())
     }
 
     #[test]
-    fn a_name_that_is_gone_is_not_read() -> Result {
+    fn name_of_an_unloaded_module_is_not_read() -> Result {
         // The last page of the address space is never mapped.
         let gone = ptr::without_provenance_mut::<c_char>(usize::MAX - 4095);
-        let owner = TestOwner::nobody();
-        owner.0.set_kernel(KernelName::new(gone));
-        assert!(text(&owner.0)?.to_bytes() == b"kernel [unloaded module]");
+        let owner = Owner::of_kernel(KernelName::new(gone));
+        assert!(text(&owner)?.to_bytes() == b"kernel [unloaded module]");
         Ok(())
     }
 }

@@ -35,7 +35,6 @@ mod abi;
 mod bindings;
 mod bucket;
 mod buckets;
-mod clean;
 mod clock;
 mod counts;
 mod device;

@@ -42,7 +42,8 @@ use crate::{
     },
     entry::{
         Entry,
-        State, //
+        State,
+        Updater, //
     },
     key::Key,
     kind::Kind,
@@ -121,13 +122,6 @@ impl Root {
         }
     }
 
-    /// The root that an entry is linked in.
-    #[inline]
-    pub(crate) fn of(entry: &Entry) -> Option<&Root> {
-        // SAFETY: NULL or a live root by the invariant of `Entry`.
-        unsafe { entry.root().cast::<Root>().as_ref() }
-    }
-
     /// The table of a kind.
     #[inline]
     fn table(&self, kind: Kind) -> &Table {
@@ -155,124 +149,74 @@ impl Root {
     }
 }
 
-/// Changes of the table.
+/// Adding entries.
 impl Root {
     /// Links an entry under a given number, even if others have it too, and with details to be
     /// shown or hidden.
     ///
-    /// The entry becomes visible at once: it is to be initialised and to have an owner.
+    /// Lookups find the entry at once.
     ///
     /// # Safety
     ///
-    /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
-    pub(crate) unsafe fn add_as(&self, kind: Kind, entry: &Entry, id: u32, details: bool) {
+    /// The entry is in no table, and its kind is `kind`. It stays in its place until it is removed
+    /// or the root is cleaned.
+    pub(crate) unsafe fn add_as(&self, kind: Kind, entry: Updater<'_>, id: u32, details: bool) {
         let (table, counts) = (self.table(kind), self.counts(kind));
         let key = Key::new(id, counts.ticket(1).serial());
-        // INVARIANT: The entry is linked in this root below.
-        entry.place(self.as_raw(), id, key, details);
+        // SAFETY: It is linked in this root below.
+        unsafe { entry.mark_linked(self.as_raw(), id, key, details) };
         let place = table.lock(key.hash());
         // SAFETY: By the requirement of this function, and this is the bucket for its hash.
-        unsafe { place.insert(entry) };
+        unsafe { place.insert(&entry) };
         drop(place);
         self.make_room(table, counts.came(details));
     }
 
     /// Links an entry under the next number that no entry of its kind has.
     ///
-    /// The entry becomes visible at once: it is to be initialised and to have an owner.
+    /// Lookups find the entry at once.
     ///
     /// # Safety
     ///
-    /// The entry is not linked, and stays where it is until [`Self::remove`] or [`Self::clean`].
+    /// As for [`Self::add_as`].
     #[inline(never)]
-    pub(crate) unsafe fn add(&self, kind: Kind, entry: &Entry) {
+    pub(crate) unsafe fn add(&self, kind: Kind, entry: Updater<'_>) {
         let (table, counts) = (self.table(kind), self.counts(kind));
-        let (mut ticket, mut tried) = (counts.ticket(1), 0);
+        let (mut ticket, mut tried) = (counts.ticket(1), 0u32);
         loop {
             let key = Key::new(ticket.id(), ticket.turn());
-            // INVARIANT: The entry is linked in this root below.
-            entry.place(self.as_raw(), ticket.id(), key, false);
+            // SAFETY: It is linked in this root below, if not this time then later.
+            unsafe { entry.mark_linked(self.as_raw(), ticket.id(), key, false) };
             let place = table.lock(key.hash());
             let gap = place.gap(key.hash());
             if gap.taken(key.hash()).is_none() {
                 // SAFETY: By the requirement of this function, and nobody has its hash.
-                unsafe { gap.fill(entry) };
+                unsafe { gap.fill(&entry) };
                 drop(place);
                 return self.make_room(table, counts.came(false));
             }
             drop(place);
-            ticket = Self::later_ticket(counts, &mut tried);
+            tried = tried.saturating_add(1);
+            ticket = Self::later_ticket(counts, tried);
         }
     }
 
-    /// Another ticket after so many whose numbers were taken: there may be many of them in a row, so
+    /// Another ticket after so many whose numbers were taken. There may be many of those in a row, so
     /// the steps become longer.
     #[cold]
     #[inline(never)]
-    fn later_ticket(counts: &Counts, tried: &mut u32) -> Ticket {
+    fn later_ticket(counts: &Counts, tried: u32) -> Ticket {
         /// How often a step goes to the very next number.
         const SINGLE: u32 = 8;
         /// log2 of the longest step.
         const LONGEST: u32 = 16;
-        *tried = tried.saturating_add(1);
         counts.ticket(1u32.wrapping_shl(tried.saturating_sub(SINGLE).min(LONGEST)))
     }
 
-    /// Puts another entry in the place of one that is dying; the other takes it
-    /// [over](Entry::take_over).
-    ///
-    /// # Safety
-    ///
-    /// `new` is not linked, and stays where it is until [`Self::remove`], [`Self::replace`] or
-    /// [`Self::clean`].
-    pub(crate) unsafe fn replace(&self, kind: Kind, old: &Entry, new: &Entry) {
-        let place = self.place_of(kind, old);
-        new.take_over(old);
-        // `clean` may have been faster.
-        if old.root().is_null() {
-            return;
-        }
-        // INVARIANT: The entry is linked in this root below.
-        new.place(self.as_raw(), old.id(), old.key(), old.has_details());
-        // SAFETY: The old one is in its bucket; the rest by the requirement of this function.
-        unsafe { place.replace(old, new) };
-        // INVARIANT: The entry is linked no more.
-        old.unplace();
-    }
-
-    /// Locks the bucket that an entry of this root is in.
-    #[inline]
-    fn place_of(&self, kind: Kind, entry: &Entry) -> Place<'_> {
-        self.table(kind).lock(entry.key().hash())
-    }
-
-    /// The root as an entry knows it.
+    /// The root as an entry refers to it.
     #[inline]
     fn as_raw(&self) -> *mut bindings::rdma_restrack_root {
         core::ptr::from_ref(self).cast_mut().cast()
-    }
-
-    /// Unlinks an entry of this root.
-    #[inline]
-    pub(crate) fn remove(&self, kind: Kind, entry: &Entry) {
-        let place = self.place_of(kind, entry);
-        // `clean` may have been faster.
-        if !entry.root().is_null() {
-            Self::unlink(entry, &place);
-            // INVARIANT: The entry is linked no more.
-            entry.unplace();
-            drop(place);
-            if self.table(kind).is_sparse(self.forget(kind, entry)) {
-                self.shrink(kind);
-            }
-        }
-    }
-
-    /// Unlinks an entry that is in this bucket, and is then to lose its place.
-    #[inline]
-    fn unlink(entry: &Entry, place: &Place<'_>) {
-        // SAFETY: It is in this bucket.
-        unsafe { place.remove(entry) };
     }
 
     /// Counts an entry no more that was unlinked. Returns how many there are now.
@@ -317,34 +261,6 @@ impl Root {
         }
     }
 
-    /// Counts an entry no more, although it keeps its place; takes no lock. [`Entry::drain`] is
-    /// what makes it unreachable.
-    #[inline]
-    pub(crate) fn hide(&self, kind: Kind, entry: &Entry) {
-        self.counts(kind).went(entry.has_details());
-    }
-
-    /// Brings an entry back that was hidden and drained.
-    pub(crate) fn revive(&self, kind: Kind, entry: &Entry) {
-        let place = self.place_of(kind, entry);
-        entry.revive();
-        drop(place);
-        self.counts(kind).came(entry.has_details());
-        self.counts(kind).restored();
-    }
-
-    /// Lets readers leave who might see what the entry's object was; see [`Entry::drain`]. A walk
-    /// that passes meanwhile does not find it, so that is a change of the table.
-    pub(crate) fn sync(&self, kind: Kind, entry: &Entry) {
-        let counts = self.counts(kind);
-        counts.changed();
-        entry.drain(State::Syncing);
-        let place = self.place_of(kind, entry);
-        entry.revive();
-        drop(place);
-        counts.changed();
-    }
-
     /// Unlinks all entries and makes them invalid; `report` is told of each before. Frees what the
     /// table had allocated.
     ///
@@ -362,15 +278,140 @@ impl Root {
                     None => from = table.end(&place, key),
                     Some(entry) => {
                         report(kind, entry);
-                        Self::unlink(entry, &place);
+                        // SAFETY: It is in this bucket.
+                        unsafe { place.remove(entry) };
                         self.forget(kind, entry);
-                        // INVARIANT: The entry is linked no more.
-                        entry.orphan();
+                        // SAFETY: It was unlinked, the bucket is still locked, and the entry is not
+                        // used any more.
+                        unsafe { entry.orphan() };
                     }
                 }
             }
             table.reset(&lock);
         }
+    }
+}
+
+/// An entry that is in a table, for its updater.
+///
+/// # Invariants
+///
+/// The entry was linked in the table of `kind` in `root`. It is there still, unless the root was
+/// cleaned.
+pub(crate) struct TableEntry<'a> {
+    root: &'a Root,
+    kind: Kind,
+    entry: &'a Updater<'a>,
+}
+
+impl<'a> TableEntry<'a> {
+    /// An entry in its table. Returns `None` if it is in no table.
+    #[inline]
+    pub(crate) fn of(entry: &'a Updater<'a>) -> Option<Self> {
+        // SAFETY: NULL, or by the invariant of `Entry` the root that it is in, which stays as long
+        // as it has entries.
+        let root = unsafe { entry.root().cast::<Root>().as_ref() }?;
+        let kind = entry.kind()?;
+        // INVARIANT: It was linked there.
+        Some(Self { root, kind, entry })
+    }
+
+    #[inline]
+    fn table(&self) -> &'a Table {
+        self.root.table(self.kind)
+    }
+
+    #[inline]
+    fn counts(&self) -> &'a Counts {
+        self.root.counts(self.kind)
+    }
+
+    /// Returns true if the root was cleaned. To be called with the bucket locked.
+    #[inline]
+    fn is_orphan(&self) -> bool {
+        self.entry.root().is_null()
+    }
+
+    /// Unlinks the entry.
+    #[inline]
+    pub(crate) fn remove(self) {
+        let place = self.table().lock(self.entry.key().hash());
+        if self.is_orphan() {
+            return;
+        }
+        // SAFETY: It is in this bucket, by the type invariant.
+        unsafe { place.remove(self.entry) };
+        // SAFETY: It was unlinked.
+        unsafe { self.entry.mark_unlinked() };
+        drop(place);
+        let left = self.root.forget(self.kind, self.entry);
+        if self.table().is_sparse(left) {
+            self.root.shrink(self.kind);
+        }
+    }
+
+    /// Puts another entry in the place of this one, which is dying. The other one
+    /// [takes over](Updater::take_over) what it was.
+    ///
+    /// # Safety
+    ///
+    /// This one was drained. `new` is in no table, and stays in its place until it is removed or
+    /// replaced, or the root is cleaned.
+    pub(crate) unsafe fn replace(self, new: &Updater<'_>) {
+        let place = self.table().lock(self.entry.key().hash());
+        // SAFETY: This one was drained, and the new one is in no table.
+        unsafe { new.take_over(self.entry) };
+        if self.is_orphan() {
+            return;
+        }
+        let old = self.entry;
+        // SAFETY: It is linked in this root below.
+        unsafe { new.mark_linked(self.root.as_raw(), old.id(), old.key(), old.has_details()) };
+        // SAFETY: The old one is in this bucket, by the type invariant; the new one is in none.
+        unsafe { place.replace(old, new) };
+        // SAFETY: It was unlinked.
+        unsafe { old.mark_unlinked() };
+    }
+
+    /// Counts the entry no more, although it stays in the table. Takes no lock.
+    /// [`Updater::drain`] is what makes it unreachable.
+    #[inline]
+    pub(crate) fn count_as_dying(&self) {
+        self.counts().went(self.entry.has_details());
+    }
+
+    /// Makes a dying entry reachable again.
+    ///
+    /// # Safety
+    ///
+    /// It was drained, and was not restored since.
+    pub(crate) unsafe fn restore(&self) {
+        // SAFETY: By the requirement of this function.
+        unsafe { self.restore_locked() };
+        self.counts().came(self.entry.has_details());
+        self.counts().restored();
+    }
+
+    /// Drains the entry and makes it reachable again. A walk that passes meanwhile does not find
+    /// it, so that is a change of the table.
+    pub(crate) fn sync(&self) {
+        self.counts().changed();
+        self.entry.drain(State::Syncing);
+        // SAFETY: It was drained.
+        unsafe { self.restore_locked() };
+        self.counts().changed();
+    }
+
+    /// Restores the entry with its bucket locked.
+    ///
+    /// # Safety
+    ///
+    /// As for [`Self::restore`].
+    unsafe fn restore_locked(&self) {
+        let place = self.table().lock(self.entry.key().hash());
+        // SAFETY: By the requirement of this function.
+        unsafe { self.entry.restore() };
+        drop(place);
     }
 }
 
@@ -791,15 +832,15 @@ mod tests {
         }
         let mut right = holds(&root, Kind::Qp, &crowd)?;
         for step in 0..count {
-            let going = crowd.get(order(step)).ok_or(EINVAL)?;
+            let going = order(step);
             let left = count - 1 - step;
-            lifecycle::begin_del(going);
+            lifecycle::begin_del(&crowd.updater(going)?);
             right &= root.get(Kind::Qp, NUMBER).is_some() == (left > 0);
             if left % 3 == 0 {
-                lifecycle::abort_del(going);
+                lifecycle::abort_del(&crowd.updater(going)?);
                 right &= root.get(Kind::Qp, NUMBER).is_some();
             }
-            lifecycle::del(going);
+            crowd.del(going)?;
             right &= root.get(Kind::Qp, NUMBER).is_some() == (left > 0);
             if left % (count / 4) == 0 {
                 right &= holds(&root, Kind::Qp, &crowd)?;
@@ -844,28 +885,26 @@ mod tests {
     fn a_long_row_of_numbers_in_use_is_passed_over_in_few_steps() -> Result {
         let root = fixture::root()?;
         let counts = root.counts(Kind::Mr);
-        // One at a time first, lest numbers be wasted for a few.
         let mut tried = 0;
-        for next in 0..9 {
-            assert_eq!(Root::later_ticket(counts, &mut tried).id(), next);
+        let mut next = || {
+            tried += 1;
+            Root::later_ticket(counts, tried).id()
+        };
+        // One at a time first, lest numbers be wasted for a few.
+        for number in 0..9 {
+            assert_eq!(next(), number);
         }
         let mut calls = 9;
-        while Root::later_ticket(counts, &mut tried).id() < MANY as u32 {
+        while next() < MANY as u32 {
             calls += 1;
         }
         assert!(calls <= 9 + 17);
         // No step is longer than the longest.
-        let before = Root::later_ticket(counts, &mut tried).id();
-        assert_eq!(
-            Root::later_ticket(counts, &mut tried).id() - before,
-            1 << 16
-        );
-        tried = u32::MAX;
-        let before = Root::later_ticket(counts, &mut tried).id();
-        assert_eq!(
-            Root::later_ticket(counts, &mut tried).id() - before,
-            1 << 16
-        );
+        let before = next();
+        assert_eq!(next() - before, 1 << 16);
+        let last = || Root::later_ticket(counts, u32::MAX).id();
+        let before = last();
+        assert_eq!(last() - before, 1 << 16);
         Ok(())
     }
 
@@ -985,7 +1024,7 @@ mod tests {
     fn a_dying_entry_is_not_there_until_it_is_back() -> Result {
         let root = fixture::root()?;
         let entry = TestEntry::tracked(&root, Kind::Pd)?;
-        lifecycle::begin_del(&entry);
+        lifecycle::begin_del(&entry.updater());
         assert_eq!(root.count(Kind::Pd, true), 0);
         assert_eq!(walk(&root, Kind::Pd, true)?, 0);
         assert!(root.get(Kind::Pd, entry.id()).is_none());
@@ -994,11 +1033,11 @@ mod tests {
         let other = TestEntry::tracked(&root, Kind::Pd)?;
         assert!(other.id() != entry.id());
 
-        lifecycle::abort_del(&entry);
+        lifecycle::abort_del(&entry.updater());
         assert_eq!(root.count(Kind::Pd, true), 2);
         assert!(root.get(Kind::Pd, entry.id()).is_some());
-        lifecycle::begin_del(&entry);
-        lifecycle::del(&entry);
+        lifecycle::begin_del(&entry.updater());
+        lifecycle::del(entry.updater());
         assert_eq!(root.count(Kind::Pd, true), 1);
         assert_eq!(walk(&root, Kind::Pd, true)?, 1);
         Ok(())
@@ -1008,11 +1047,11 @@ mod tests {
     fn a_taken_number_may_be_given_again_while_the_old_object_dies() -> Result {
         let root = fixture::root()?;
         let old = TestEntry::tracked_as(&root, Kind::Qp, 5)?;
-        lifecycle::begin_del(&old);
+        lifecycle::begin_del(&old.updater());
         let new = TestEntry::tracked_as(&root, Kind::Qp, 5)?;
         let found = root.get(Kind::Qp, 5).ok_or(ENOENT)?;
         assert!(core::ptr::eq(&*found, &*new));
-        lifecycle::abort_del(&old);
+        lifecycle::abort_del(&old.updater());
         assert_eq!(walk(&root, Kind::Qp, true)?, 2);
         Ok(())
     }
@@ -1038,12 +1077,13 @@ mod tests {
         let current = kernel::current!();
         let ns = current.active_pid_ns().ok_or(EINVAL)?;
         let entry = TestEntry::tracked(&root, Kind::Pd)?;
-        let kernel = TestEntry::tracked(&root, Kind::Pd)?;
-        kernel.set_kernel(None);
+        let kernel = TestEntry::new(Kind::Pd)?;
+        lifecycle::set_name(kernel.updater(), fixture::kernel_name(c"ib_core"));
+        kernel.add(&root, None, false)?;
         let hidden = TestEntry::with_details(&root, Kind::Pd, 1000)?;
         assert_eq!(root.count_in(Kind::Pd, ns, true), 2);
         assert_eq!(root.count_in(Kind::Pd, ns, false), 1);
-        lifecycle::begin_del(&entry);
+        lifecycle::begin_del(&entry.updater());
         assert_eq!(root.count_in(Kind::Pd, ns, false), 0);
         drop(hidden);
         assert_eq!(root.count_in(Kind::Pd, ns, true), 0);
@@ -1058,7 +1098,7 @@ mod tests {
         let pd = TestEntry::tracked(&root, Kind::Pd)?;
         let qp = TestEntry::with_details(&root, Kind::Qp, 3)?;
         let dying = TestEntry::tracked(&root, Kind::Cq)?;
-        lifecycle::begin_del(&dying);
+        lifecycle::begin_del(&dying.updater());
 
         let mut told = 0;
         root.clean(|kind, entry| told += 100 * entry.id() + kind as u32 + 1);
@@ -1073,7 +1113,7 @@ mod tests {
         }
         for entry in [&pd, &qp, &dying] {
             assert!(!entry.is_valid());
-            assert!(Root::of(entry).is_none());
+            assert!(entry.root().is_null());
         }
         drop(root);
         drop((pd, qp, dying));

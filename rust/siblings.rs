@@ -366,14 +366,14 @@ mod tests {
             let key = entry.key();
             let stand_in = TestEntry::zeroed()?;
             // SAFETY: The stand-in is zeroed, and stays.
-            unsafe { lifecycle::begin_free(entry, &stand_in) };
+            unsafe { lifecycle::begin_free(crowd.updater(index)?, stand_in.updater()) };
             assert!(!entry.is_valid() && stand_in.is_valid());
             assert!(stand_in.key() == key);
             assert!(matches!(root.get_by_key(Kind::Mr, key), Err(EAGAIN)));
             assert!(root.get(Kind::Mr, NUMBER).is_some());
             assert!(is_order(&others));
             // SAFETY: As above, and the entry stays, too.
-            unsafe { lifecycle::abort_free(entry, &stand_in) };
+            unsafe { lifecycle::abort_free(crowd.updater(index)?, stand_in.updater()) };
             assert!(entry.is_valid() && !stand_in.is_valid());
             assert!(root
                 .get_by_key(Kind::Mr, key)
@@ -382,11 +382,10 @@ mod tests {
         }
         // And those that are freed.
         for (index, rest) in [(2, &[0, 1, 3, 4][..]), (0, &[1, 3, 4]), (4, &[1, 3])] {
-            let entry = crowd.get(index).ok_or(EINVAL)?;
             let stand_in = TestEntry::zeroed()?;
             // SAFETY: The stand-in is zeroed, and stays.
-            unsafe { lifecycle::begin_free(entry, &stand_in) };
-            lifecycle::commit_free(&stand_in);
+            unsafe { lifecycle::begin_free(crowd.updater(index)?, stand_in.updater()) };
+            lifecycle::commit_free(stand_in.updater());
             assert!(!stand_in.is_valid());
             assert!(is_order(rest));
         }

@@ -12,11 +12,8 @@ use kernel::{
 
 /// Wraps the kernel's `struct completion`.
 ///
-/// `kernel::sync::Completion` cannot be laid over a completion that C allocated.
-///
-/// # Invariants
-///
-/// The completion does not move, and is initialised before one of the safe functions is called.
+/// `kernel::sync::Completion` is initialised in place by `pin_init`; this one lies in memory that C
+/// allocated, and may be zero for long. So it is the caller who knows whether it is initialised.
 #[repr(transparent)]
 pub(crate) struct Completion(Opaque<bindings::completion>);
 
@@ -37,7 +34,7 @@ impl Completion {
     ///
     /// # Safety
     ///
-    /// Nobody waits for it or completes it now.
+    /// No other thread uses it now, and it does not move from now on.
     #[doc(alias = "init_completion")]
     #[inline]
     pub(crate) unsafe fn init(&self) {
@@ -45,35 +42,50 @@ impl Completion {
         unsafe { bindings::restrack_helper_init_completion(self.0.get()) };
     }
 
-    /// Says that the event has happened, and wakes one who waits for it. Does not sleep.
+    /// Wakes one waiter, or lets the next one pass. Does not sleep.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::init`] was called.
     #[inline]
-    pub(crate) fn complete(&self) {
-        // SAFETY: The completion is initialised by the type invariant.
+    pub(crate) unsafe fn complete(&self) {
+        // SAFETY: It is initialised, by the requirement of this function.
         unsafe { bindings::complete(self.0.get()) };
     }
 
-    /// Has the event happened?
+    /// Returns true if the next waiter passes.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::init`] was called.
     #[cfg(CONFIG_KUNIT = "y")]
     #[doc(alias = "completion_done")]
-    pub(crate) fn is_done(&self) -> bool {
-        // SAFETY: The completion is initialised by the type invariant.
+    pub(crate) unsafe fn is_done(&self) -> bool {
+        // SAFETY: It is initialised, by the requirement of this function.
         unsafe { bindings::completion_done(self.0.get()) }
     }
 
-    /// Waits, uninterruptibly, until the event has happened. Sleeps.
+    /// Waits, uninterruptibly, for [`Self::complete`]. Sleeps.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::init`] was called.
     #[doc(alias = "wait_for_completion")]
     #[inline]
-    pub(crate) fn wait(&self) {
-        // SAFETY: The completion is initialised by the type invariant.
+    pub(crate) unsafe fn wait(&self) {
+        // SAFETY: It is initialised, by the requirement of this function.
         unsafe { bindings::wait_for_completion(self.0.get()) };
     }
 
-    /// Waits as [`Self::wait`] does, but not longer than so many jiffies; false if that was too
-    /// short.
+    /// Waits as [`Self::wait`] does, but for so many jiffies at most. Returns false if they passed.
+    ///
+    /// # Safety
+    ///
+    /// [`Self::init`] was called.
     #[doc(alias = "wait_for_completion_timeout")]
-    #[must_use = "the event may not have happened"]
-    pub(crate) fn wait_timeout(&self, jiffies: c_ulong) -> bool {
-        // SAFETY: The completion is initialised by the type invariant.
+    #[must_use = "the time may have passed"]
+    pub(crate) unsafe fn wait_timeout(&self, jiffies: c_ulong) -> bool {
+        // SAFETY: It is initialised, by the requirement of this function.
         unsafe { bindings::wait_for_completion_timeout(self.0.get(), jiffies) != 0 }
     }
 }
@@ -84,24 +96,53 @@ mod tests {
     use crate::fixture;
     use kernel::sync::Arc;
 
-    fn completion() -> Result<Arc<Completion>> {
-        let completion = Arc::new(Completion::zeroed(), GFP_KERNEL)?;
-        // SAFETY: It is new. It does not move: an `Arc` does not move what it owns.
-        unsafe { completion.init() };
-        Ok(completion)
+    /// A completion that is initialised.
+    ///
+    /// # Invariants
+    ///
+    /// [`Completion::init`] was called for it.
+    struct Initialised(Completion);
+
+    impl Initialised {
+        fn new() -> Result<Arc<Self>> {
+            let new = Arc::new(Self(Completion::zeroed()), GFP_KERNEL)?;
+            // SAFETY: It is new, and an `Arc` does not move what it owns.
+            unsafe { new.0.init() };
+            Ok(new)
+        }
+
+        fn complete(&self) {
+            // SAFETY: It is initialised, by the type invariant.
+            unsafe { self.0.complete() }
+        }
+
+        fn wait(&self) {
+            // SAFETY: It is initialised, by the type invariant.
+            unsafe { self.0.wait() }
+        }
+
+        fn wait_timeout(&self, jiffies: c_ulong) -> bool {
+            // SAFETY: It is initialised, by the type invariant.
+            unsafe { self.0.wait_timeout(jiffies) }
+        }
+
+        fn is_done(&self) -> bool {
+            // SAFETY: It is initialised, by the type invariant.
+            unsafe { self.0.is_done() }
+        }
     }
 
     #[test]
-    fn what_has_happened_is_not_waited_for() -> Result {
-        let completion = completion()?;
+    fn waiter_passes_after_complete() -> Result {
+        let completion = Initialised::new()?;
         completion.complete();
         completion.wait();
         Ok(())
     }
 
     #[test]
-    fn a_wait_can_be_limited() -> Result {
-        let completion = completion()?;
+    fn wait_ends_after_its_time() -> Result {
+        let completion = Initialised::new()?;
         assert!(!completion.wait_timeout(1));
         completion.complete();
         assert!(completion.wait_timeout(1));
@@ -109,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn another_thread_ends_the_wait_each_time() -> Result {
-        let completion = completion()?;
+    fn another_thread_ends_each_wait() -> Result {
+        let completion = Initialised::new()?;
         for _ in 0..3 {
             let other = completion.clone();
             let before = fixture::elsewhere(move || {
@@ -121,8 +162,8 @@ mod tests {
             assert!(!before);
             assert!(completion.is_done());
             completion.wait();
-            // SAFETY: Nobody waits any more.
-            unsafe { completion.init() };
+            // SAFETY: Nobody uses it any more.
+            unsafe { completion.0.init() };
         }
         Ok(())
     }

@@ -2,24 +2,28 @@
 
 //! The reference count of an object.
 //!
-//! C header: [`include/linux/kref.h`](srctree/include/linux/kref.h)
+//! C headers: [`include/linux/kref.h`](srctree/include/linux/kref.h),
+//! [`include/linux/refcount.h`](srctree/include/linux/refcount.h)
 
-use crate::{
-    bindings,
-    sync::Once, //
+use crate::bindings;
+use core::sync::atomic::{
+    AtomicI32,
+    Ordering, //
 };
-use core::sync::atomic::Ordering;
 use kernel::{
     prelude::*,
+    sync::{
+        atomic::Relaxed,
+        Refcount, //
+    },
     types::Opaque, //
 };
 
 /// Wraps the kernel's `struct kref`.
 ///
-/// Like the C type it saturates instead of overflowing, which is a leak: what is saturated has
-/// references for ever. Unlike the C type it does not saturate when a reference is dropped at zero:
-/// it stays zero, so that no reader gets a reference afterwards. It frees nothing: who drops the
-/// last reference is told so.
+/// Like the C type it saturates instead of overflowing, which is a leak: a saturated count has
+/// references for ever. Unlike `kref_put()` a put at zero leaves zero, so that no reader gets a
+/// reference afterwards. It frees nothing: the caller who drops the last reference is told so.
 #[repr(transparent)]
 pub(crate) struct Kref(Opaque<bindings::kref>);
 
@@ -29,10 +33,10 @@ unsafe impl Send for Kref {}
 // SAFETY: All operations on a `struct kref` are atomic.
 unsafe impl Sync for Kref {}
 
-/// What came of dropping a reference.
+/// The outcome of dropping a reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Put {
-    /// There are others, or so many that nobody can tell: the count is saturated.
+    /// There are others, or the count is saturated.
     NotLast,
     /// It was the last one.
     Last,
@@ -49,91 +53,42 @@ impl Kref {
         Self(Opaque::new(bindings::kref { refcount }))
     }
 
-    /// The counter itself.
-    ///
-    /// `kref_init()` and `kref_read()` are one plain store and load of it.
+    /// The `refcount_t` in it.
     #[inline]
-    fn counter(&self) -> &Once<c_int> {
-        // SAFETY: The field of a live object.
-        let counter = unsafe { &raw const (*self.0.get()).refcount.refs.counter };
-        // SAFETY: As above; `Once` is transparent, and all accesses to the field are atomic.
-        unsafe { &*counter.cast::<Once<c_int>>() }
+    fn refcount(&self) -> &Refcount {
+        // SAFETY: A `struct kref` is a `refcount_t`, and so is a `Refcount`.
+        unsafe { &*self.0.get().cast() }
     }
 
-    /// Sets the count to one.
-    ///
-    /// The store is relaxed: what it publishes has to be ordered by a lock.
+    /// Sets the count to one. Orders nothing.
     #[doc(alias = "kref_init")]
     #[inline]
     pub(crate) fn init(&self) {
-        self.counter().store(1);
+        self.refcount().set(1);
     }
 
     /// Sets the count to zero, even if it is saturated.
     #[doc(alias = "refcount_set")]
     pub(crate) fn clear(&self) {
-        self.counter().store(0);
+        self.refcount().set(0);
     }
 
-    /// How many references there are; below zero if the count is saturated.
+    /// Returns the number of references; it is below zero if the count is saturated.
     #[doc(alias = "kref_read")]
     pub(crate) fn count(&self) -> c_int {
-        self.counter().load()
+        self.refcount().as_atomic().load(Relaxed)
     }
 
-    /// Returns true if there is no reference. A count that is saturated has references.
-    #[doc(alias = "kref_read")]
+    /// Returns true if there is no reference. A saturated count has references.
     #[inline]
-    pub(crate) fn is_spent(&self) -> bool {
-        self.counter().load() == 0
-    }
-
-    /// The count of references in a `refcount_t` of C.
-    #[inline]
-    pub(crate) fn of(count: &kernel::bindings::refcount_t) -> &Self {
-        // SAFETY: It is the only member of a `struct kref`.
-        unsafe { &*core::ptr::from_ref(count).cast::<Self>() }
+    pub(crate) fn is_zero(&self) -> bool {
+        self.atomic().load(Ordering::Relaxed) == 0
     }
 
     /// Takes a reference where there is one already.
     #[doc(alias = "kref_get")]
     pub(crate) fn get(&self) {
-        // SAFETY: `self` is a live `struct kref`.
-        unsafe { bindings::restrack_helper_kref_get(self.0.get()) };
-    }
-
-    /// Takes a reference, if that is nothing special; false says that it may be.
-    ///
-    /// What is special (no reference, saturation, others who take and drop some at this moment) is
-    /// for the functions of C.
-    #[inline]
-    #[must_use = "the reference may not have been taken"]
-    pub(crate) fn try_get(&self) -> bool {
-        let counter = self.counter().as_atomic();
-        let count = counter.load(Ordering::Relaxed);
-        let more = count.wrapping_add(1);
-        more > 1
-            && counter
-                .compare_exchange(count, more, Ordering::Acquire, Ordering::Relaxed)
-                .is_ok()
-    }
-
-    /// Drops a reference, if that is nothing special, as for [`Self::try_get`], and it is not the
-    /// last one.
-    #[inline]
-    #[must_use = "the reference may not have been dropped"]
-    pub(crate) fn try_put(&self) -> bool {
-        let counter = self.counter().as_atomic();
-        let count = counter.load(Ordering::Relaxed);
-        count > 1
-            && counter
-                .compare_exchange(
-                    count,
-                    count.wrapping_sub(1),
-                    Ordering::Release,
-                    Ordering::Relaxed,
-                )
-                .is_ok()
+        self.refcount().inc();
     }
 
     /// Takes a reference if there is one already.
@@ -144,7 +99,14 @@ impl Kref {
         self.try_get() || self.get_unless_zero_slowly()
     }
 
-    /// The part of [`Self::get_unless_zero`] for what is special.
+    /// Takes a reference if the count is above zero, not saturated and not contended.
+    #[inline]
+    #[must_use = "the reference may not have been taken"]
+    pub(crate) fn try_get(&self) -> bool {
+        self.try_add(1)
+    }
+
+    /// The part of [`Self::get_unless_zero`] for a count that is zero, saturated or contended.
     #[cold]
     #[inline(never)]
     fn get_unless_zero_slowly(&self) -> bool {
@@ -152,55 +114,87 @@ impl Kref {
         unsafe { bindings::restrack_helper_kref_get_unless_zero(self.0.get()) }
     }
 
-    /// Drops a reference if it is the last.
+    /// Drops a reference.
     ///
-    /// What the caller does then comes after all that others did with the object before they put
-    /// theirs.
+    /// The caller who drops the last one sees what others did before they dropped theirs.
+    #[doc(alias = "kref_put")]
+    #[inline]
+    #[must_use = "the object of a last reference has to be released"]
+    pub(crate) fn put(&self) -> Put {
+        match self.try_put() {
+            true => Put::NotLast,
+            false => self.put_slowly(),
+        }
+    }
+
+    /// Drops a reference if it is not the last, and the count is not saturated and not contended.
+    #[inline]
+    #[must_use = "the reference may not have been dropped"]
+    pub(crate) fn try_put(&self) -> bool {
+        self.try_add(-1)
+    }
+
+    /// The part of [`Self::put`] for a count that is one, zero, saturated or contended.
+    #[cold]
+    #[inline(never)]
+    fn put_slowly(&self) -> Put {
+        loop {
+            if self.count() == 0 {
+                return Put::None;
+            }
+            // SAFETY: `self` is a live `struct kref`, which is a `refcount_t`.
+            if unsafe { bindings::refcount_dec_not_one(self.0.get().cast()) } {
+                return Put::NotLast;
+            }
+            if self.put_if_last() {
+                return Put::Last;
+            }
+        }
+    }
+
+    /// Drops a reference if it is the last. Ordered as [`Self::put`] is.
     #[doc(alias = "refcount_dec_if_one")]
     #[inline]
     #[must_use = "otherwise the reference is still there"]
     pub(crate) fn put_if_last(&self) -> bool {
-        let counter = self.counter().as_atomic();
-        counter
-            .compare_exchange(1, 0, Ordering::AcqRel, Ordering::Relaxed)
-            .is_ok()
+        self.change(1, 0)
     }
 
-    /// Drops a reference.
+    /// Adds to a count that stays above zero and below saturation, unless another thread changes
+    /// it at the same time. Returns true if it did.
+    #[inline]
+    fn try_add(&self, delta: c_int) -> bool {
+        let old = self.atomic().load(Ordering::Relaxed);
+        let new = old.wrapping_add(delta);
+        old > 0 && new > 0 && self.change(old, new)
+    }
+
+    /// Changes the count from `old` to `new` if it is `old`. Fully ordered.
     ///
-    /// What was done with the object before is visible to the one who is told that it was the last
-    /// (release, and acquire on the last). A count of zero and one that is saturated stay.
-    #[doc(alias = "kref_put")]
-    #[must_use = "the last reference obliges"]
-    pub(crate) fn put(&self) -> Put {
-        let counter = self.counter().as_atomic();
-        let mut count = counter.load(Ordering::Relaxed);
-        loop {
-            let outcome = match count {
-                0 => return Put::None,
-                1 => Put::Last,
-                2.. => Put::NotLast,
-                _ => return Put::NotLast,
-            };
-            match counter.compare_exchange_weak(
-                count,
-                count.wrapping_sub(1),
-                Ordering::AcqRel,
-                Ordering::Relaxed,
-            ) {
-                Ok(_) => return outcome,
-                Err(now) => count = now,
-            }
-        }
+    /// The fast path of this file. `refcount_t`'s own functions are macros, which Rust calls through
+    /// C functions: FAST_PATH_GAIN.
+    #[inline]
+    fn change(&self, old: c_int, new: c_int) -> bool {
+        let exchanged =
+            self.atomic()
+                .compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+        exchanged.is_ok()
+    }
+
+    /// The counter, for the fast path.
+    #[inline]
+    fn atomic(&self) -> &AtomicI32 {
+        // SAFETY: The counter of a live `refcount_t`, which is accessed atomically only.
+        unsafe { AtomicI32::from_ptr(self.0.get().cast()) }
     }
 }
 
 #[cfg(CONFIG_KUNIT = "y")]
 impl Kref {
-    /// Makes the count one that has overflowed.
+    /// Saturates the count.
     #[doc(alias = "REFCOUNT_SATURATED")]
     pub(crate) fn saturate(&self) {
-        self.counter().store(c_int::MIN / 2);
+        self.refcount().set(c_int::MIN / 2);
     }
 }
 
@@ -216,9 +210,9 @@ mod tests {
     #[test]
     fn zero_gives_no_reference() {
         let kref = zero();
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
         assert!(!kref.get_unless_zero());
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
     }
 
     #[test]
@@ -229,9 +223,9 @@ mod tests {
         kref.get();
         assert_eq!(kref.put(), Put::NotLast);
         assert_eq!(kref.put(), Put::NotLast);
-        assert!(!kref.is_spent());
+        assert!(!kref.is_zero());
         assert_eq!(kref.put(), Put::Last);
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
     }
 
     #[test]
@@ -239,7 +233,7 @@ mod tests {
         let kref = Kref::one();
         assert_eq!(kref.put(), Put::Last);
         assert_eq!(kref.put(), Put::None);
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
         assert!(!kref.get_unless_zero());
     }
 
@@ -248,12 +242,12 @@ mod tests {
         let kref = zero();
         kref.saturate();
         let saturated = kref.count();
-        assert!(!kref.is_spent());
+        assert!(!kref.is_zero());
         assert!(!kref.put_if_last());
         assert_eq!(kref.put(), Put::NotLast);
         assert_eq!(kref.count(), saturated);
         kref.clear();
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
     }
 
     #[test]
@@ -264,7 +258,7 @@ mod tests {
         assert!(!kref.put_if_last());
         assert_eq!(kref.put(), Put::NotLast);
         assert!(kref.put_if_last());
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
         assert!(!kref.put_if_last());
     }
 
@@ -272,9 +266,9 @@ mod tests {
     fn cleared_is_zero() {
         let kref = zero();
         kref.init();
-        assert!(!kref.is_spent());
+        assert!(!kref.is_zero());
         kref.clear();
-        assert!(kref.is_spent());
+        assert!(kref.is_zero());
         assert!(!kref.get_unless_zero());
     }
 }

@@ -7,7 +7,6 @@
 use core::{
     cell::UnsafeCell,
     sync::atomic::{
-        AtomicI32,
         AtomicPtr,
         AtomicU64,
         Ordering, //
@@ -93,14 +92,5 @@ impl Once<u64> {
     pub(crate) fn store_release(&self, value: u64) {
         // SAFETY: The value of a live object, which all access atomically.
         unsafe { AtomicU64::from_ptr(self.0.get()) }.store(value, Ordering::Release);
-    }
-}
-
-impl Once<i32> {
-    /// The field, for operations that read and write it at once.
-    #[inline]
-    pub(crate) fn as_atomic(&self) -> &AtomicI32 {
-        // SAFETY: The value of a live object, which all access atomically.
-        unsafe { AtomicI32::from_ptr(self.0.get()) }
     }
 }
