@@ -75,7 +75,7 @@ def clippy(step, kernel):
 
 
 def unsafe(step, _kernel):
-    """every unsafe block says why it is sound, and there are few where the logic is"""
+    """every unsafe block says why it is sound"""
     unsafe_blocks.check(step, CHECKOUT / "rust")
 
 
