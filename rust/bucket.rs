@@ -30,10 +30,7 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    types::{
-        NotThreadSafe,
-        Opaque, //
-    }, //
+    types::Opaque, //
 };
 
 /// The links of an object: `struct hlist_node`, and behind it room for a tree.
@@ -108,11 +105,15 @@ impl Node {
     }
 
     /// The tree of the siblings of an object in a chain.
+    ///
+    /// # Safety
+    ///
+    /// The object is a `T` in the chain of a bucket that is locked as long as it is borrowed.
     #[inline]
-    fn siblings<T: Linked>(&self) -> Siblings<'_, T> {
+    unsafe fn siblings<T: Linked>(&self) -> Siblings<'_, T> {
         // SAFETY: The field of a live object.
         let root = unsafe { &raw mut (*self.chain()).siblings };
-        // SAFETY: A live object in a chain whose bucket is locked: nobody else has its links.
+        // SAFETY: The siblings of an object in a chain have their root there.
         unsafe { Siblings::at(root.cast()) }
     }
 }
@@ -134,11 +135,15 @@ pub(crate) unsafe trait Linked: Sized {
     /// Where the object belongs in the table.
     fn key(&self) -> Key;
 
-    /// Is the object in a tree of siblings, and not in the chain itself?
+    /// Returns true if the object is in a tree of siblings, and not in the chain itself.
     fn is_sibling(&self) -> bool;
 
-    /// Says where the object is; for this file.
-    fn set_sibling(&self, is_sibling: bool);
+    /// Says where the object is.
+    ///
+    /// # Safety
+    ///
+    /// It is there, in a bucket that is locked, or in no bucket and no sibling.
+    unsafe fn set_sibling(&self, is_sibling: bool);
 }
 
 /// The object with these links.
@@ -175,10 +180,10 @@ impl<T: Linked> Bucket<T> {
     ///
     /// # Safety
     ///
-    /// The bucket stays during `'a`, and preemption is disabled so long.
+    /// The bucket stays during `'a`, or at least until the guard is dropped.
     #[doc(alias = "hlist_bl_lock")]
     #[inline]
-    pub(crate) unsafe fn lock<'a>(this: NonNull<Self>, guard: &PreemptGuard) -> Locked<'a, T> {
+    pub(crate) unsafe fn lock<'a>(this: NonNull<Self>, guard: PreemptGuard) -> Locked<'a, T> {
         // SAFETY: By the requirement of this function.
         unsafe { Self::lock_nested(this, 0, guard) }
     }
@@ -187,11 +192,8 @@ impl<T: Linked> Bucket<T> {
     ///
     /// # Safety
     ///
-    /// As for [`Self::lock`].
-    pub(crate) unsafe fn lock_upper<'a>(
-        this: NonNull<Self>,
-        guard: &PreemptGuard,
-    ) -> Locked<'a, T> {
+    /// The bucket stays during `'a`, or at least until the guard is dropped.
+    pub(crate) unsafe fn lock_upper<'a>(this: NonNull<Self>, guard: PreemptGuard) -> Locked<'a, T> {
         // SAFETY: By the requirement of this function.
         unsafe { Self::lock_nested(this, 1, guard) }
     }
@@ -200,23 +202,29 @@ impl<T: Linked> Bucket<T> {
     ///
     /// # Safety
     ///
-    /// As for [`Self::lock`].
+    /// The bucket stays during `'a`, or at least until the guard is dropped.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC = "y"), expect(unused_variables))]
     #[inline]
     unsafe fn lock_nested<'a>(
         this: NonNull<Self>,
         depth: c_uint,
-        guard: &PreemptGuard,
+        guard: PreemptGuard,
     ) -> Locked<'a, T> {
         #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
         // SAFETY: There is no requirement.
         unsafe {
             bindings::restrack_helper_bucket_acquire(depth)
         };
-        // SAFETY: By the requirement of this function.
-        unsafe { this.as_ref() }.bit().lock(guard);
-        // INVARIANT: It is locked.
-        Locked(this, PhantomData, NotThreadSafe)
+        // SAFETY: The bucket stays while the guard lives.
+        let bit = unsafe { this.as_ref() }.bit();
+        // SAFETY: The guard is dropped after the lock was released, by `Locked`.
+        unsafe { bit.lock() };
+        // INVARIANT: It is locked, and stays by the requirement of this function.
+        Locked {
+            bucket: this,
+            _guard: guard,
+            _objects: PhantomData,
+        }
     }
 
     /// Returns true if the bucket has no object and nobody has locked it. Takes no lock.
@@ -239,21 +247,24 @@ impl<T: Linked> Bucket<T> {
 ///
 /// # Invariants
 ///
-/// It is the head of a bucket that is locked during `'l`, or in an object in its chain.
-#[derive(Clone, Copy)]
-struct Link<'l>(*mut *mut Links, PhantomData<&'l ()>);
+/// It is the head of a bucket of `T`s that is locked during `'l`, or in an object in its chain.
+struct Link<'l, T>(*mut *mut Links, PhantomData<&'l T>);
 
-impl<'l> Link<'l> {
-    /// The link behind an object in the chain.
+impl<'l, T: Linked> Link<'l, T> {
+    /// The link behind an object.
+    ///
+    /// # Safety
+    ///
+    /// The object is in the chain of a bucket that is locked during `'l`.
     #[inline]
-    fn behind<T: Linked>(object: &'l T) -> Self {
+    unsafe fn behind(object: &'l T) -> Self {
         // INVARIANT: The first of the links of an object in the chain.
         Self(object.node().links().cast(), PhantomData)
     }
 
     /// The object that the link leads to.
     #[inline]
-    fn object<T: Linked>(self) -> Option<&'l T> {
+    fn object(&self) -> Option<&'l T> {
         let links = NonNull::new(self.get())?;
         // SAFETY: The links of an object in a bucket that is locked during `'l`.
         Some(unsafe { object(links) })
@@ -261,7 +272,7 @@ impl<'l> Link<'l> {
 
     /// Where the link leads.
     #[inline]
-    fn get(self) -> *mut Links {
+    fn get(&self) -> *mut Links {
         // SAFETY: By the type invariant. In the head others look at the lock bit meanwhile.
         unsafe { self.0.read_volatile() }.map_addr(|address| address & !BIT)
     }
@@ -272,11 +283,11 @@ impl<'l> Link<'l> {
     ///
     /// What is there is NULL, or the links of an object that is in the chain from now on.
     #[inline]
-    unsafe fn set(self, links: *mut Links) {
-        // SAFETY: As in `get`.
+    unsafe fn set(&self, links: *mut Links) {
+        // SAFETY: By the type invariant. In the head others look at the lock bit meanwhile.
         let old = unsafe { self.0.read_volatile() };
         let new = links.map_addr(|address| address | (old.addr() & BIT));
-        // SAFETY: As above; who holds the lock is the only one to write.
+        // SAFETY: By the type invariant. Who holds the lock is the only one to write.
         unsafe { self.0.write_volatile(new) };
         if let Some(links) = NonNull::new(links) {
             // SAFETY: By the requirement of this function.
@@ -287,18 +298,25 @@ impl<'l> Link<'l> {
 
 /// A [`Bucket`] whose lock is held; released on drop, by the thread that took it.
 ///
+/// What is borrowed from it is valid as long as the lock is held, and nothing is changed meanwhile.
+///
 /// # Invariants
 ///
 /// The bucket stays while this exists, and this thread holds its lock.
 #[must_use = "the lock is released when this is dropped"]
-pub(crate) struct Locked<'a, T: Linked>(NonNull<Bucket<T>>, PhantomData<&'a T>, NotThreadSafe);
+pub(crate) struct Locked<'a, T: Linked> {
+    bucket: NonNull<Bucket<T>>,
+    // Dropped when the lock is released.
+    _guard: PreemptGuard,
+    _objects: PhantomData<&'a T>,
+}
 
 impl<T: Linked> Drop for Locked<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        // SAFETY: By the type invariant.
-        let bit = unsafe { self.0.as_ref() }.bit();
-        // SAFETY: As above.
+        // SAFETY: The bucket stays by the type invariant.
+        let bit = unsafe { self.bucket.as_ref() }.bit();
+        // SAFETY: This thread holds the lock by the type invariant.
         unsafe { bit.unlock() };
         #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
         // SAFETY: This thread has acquired it.
@@ -308,23 +326,43 @@ impl<T: Linked> Drop for Locked<'_, T> {
     }
 }
 
+/// Where objects with some hash belong in the chain.
+struct Position<'l, T> {
+    link: Link<'l, T>,
+    /// The first object with this hash or a greater one.
+    next: Option<&'l T>,
+}
+
 impl<T: Linked> Locked<'_, T> {
     /// Tells tests of a lock that is not held.
     #[cfg(CONFIG_KUNIT = "y")]
     #[inline(never)]
     fn check(&self) {
-        // SAFETY: By the type invariant.
-        let bit = unsafe { self.0.as_ref() }.bit();
+        // SAFETY: The bucket stays by the type invariant.
+        let bit = unsafe { self.bucket.as_ref() }.bit();
         kernel::warn_on!(!bit.is_locked());
     }
 
     /// The link to the first object.
     #[inline]
-    fn head(&self) -> Link<'_> {
+    fn head(&self) -> Link<'_, T> {
         #[cfg(CONFIG_KUNIT = "y")]
         self.check();
-        // INVARIANT: By the type invariant.
-        Link(self.0.as_ptr().cast(), PhantomData)
+        // INVARIANT: The head of a bucket that is locked while this is borrowed.
+        Link(self.bucket.as_ptr().cast(), PhantomData)
+    }
+
+    /// Where objects with this hash belong.
+    #[inline]
+    fn position(&self, hash: Hash) -> Position<'_, T> {
+        let mut link = self.head();
+        let mut next = link.object();
+        while let Some(object) = next.filter(|next| next.key().hash().is_before(hash)) {
+            // SAFETY: The chain of this bucket leads to it.
+            link = unsafe { Link::behind(object) };
+            next = link.object();
+        }
+        Position { link, next }
     }
 
     /// The first object of the bucket.
@@ -333,30 +371,37 @@ impl<T: Linked> Locked<'_, T> {
         self.head().object()
     }
 
+    /// The first object with this hash.
+    #[inline]
+    pub(crate) fn find(&self, hash: Hash) -> Option<&T> {
+        let next = self.position(hash).next;
+        next.filter(|next| next.key().hash() == hash)
+    }
+
     /// The objects with this key or a greater one, in order.
     #[inline]
     pub(crate) fn iter_from(&self, from: Key) -> Iter<'_, T> {
-        let gap = self.gap(from.hash());
-        let (mut first, mut sibling) = (gap.next, None);
-        if let Some(object) = gap.taken(from.hash()).filter(|first| first.key() < from) {
-            sibling = object.node().siblings().first_from(from);
+        let mut first = self.position(from.hash()).next;
+        let mut sibling = None;
+        if let Some(object) = first.filter(|first| first.key() < from) {
+            // It has the hash of `from`, so that its siblings are next.
+            // SAFETY: It is in the chain of this bucket.
+            sibling = unsafe { object.node().siblings() }.first_from(from);
             if sibling.is_none() {
-                first = Link::behind(object).object();
+                // SAFETY: It is in the chain of this bucket.
+                first = unsafe { Link::behind(object) }.object();
             }
         }
+        // INVARIANT: They are in this bucket, which is locked while it is borrowed.
         Iter { first, sibling }
     }
 
-    /// The gap before the first object with this hash or a greater one.
+    /// Where to insert an object with this hash, if there is none yet.
     #[inline]
-    pub(crate) fn gap(&self, hash: Hash) -> Gap<'_, T> {
-        let mut link = self.head();
-        let mut next = link.object::<T>();
-        while let Some(object) = next.filter(|next| next.key().hash().is_before(hash)) {
-            link = Link::behind(object);
-            next = link.object();
-        }
-        Gap { link, next }
+    pub(crate) fn insertion_point(&mut self, hash: Hash) -> Option<InsertionPoint<'_, T>> {
+        let position = self.position(hash);
+        let is_taken = position.next.is_some_and(|next| next.key().hash() == hash);
+        (!is_taken).then_some(InsertionPoint(position))
     }
 
     /// Puts an object where its key belongs.
@@ -365,22 +410,29 @@ impl<T: Linked> Locked<'_, T> {
     ///
     /// The object is in no bucket and stays until it is removed, and this is the bucket for its
     /// hash. No other object has its key.
-    pub(crate) unsafe fn insert(&self, object: &T) {
-        let gap = self.gap(object.key().hash());
-        match gap.taken(object.key().hash()) {
+    pub(crate) unsafe fn insert(&mut self, object: &T) {
+        let hash = object.key().hash();
+        let position = self.position(hash);
+        match position.next.filter(|next| next.key().hash() == hash) {
             // SAFETY: By the requirement of this function.
-            None => unsafe { gap.fill(object) },
+            None => unsafe { InsertionPoint(position).insert(object) },
             Some(first) if first.key() < object.key() => {
+                // SAFETY: It is in the chain of this bucket.
+                let siblings = unsafe { first.node().siblings() };
                 // SAFETY: By the requirement of this function.
-                unsafe { first.node().siblings().insert(object) };
-                object.set_sibling(true);
+                unsafe { siblings.insert(object) };
+                // SAFETY: It is one of them now.
+                unsafe { object.set_sibling(true) };
             }
             Some(first) => {
                 // SAFETY: By the requirement of this function.
                 unsafe { take_place(first, object) };
+                // SAFETY: It is in the chain of this bucket now.
+                let siblings = unsafe { object.node().siblings() };
                 // SAFETY: It has lost its place, and is a live object of this bucket.
-                unsafe { object.node().siblings().insert(first) };
-                first.set_sibling(true);
+                unsafe { siblings.insert(first) };
+                // SAFETY: It is one of them now.
+                unsafe { first.set_sibling(true) };
             }
         }
     }
@@ -390,9 +442,32 @@ impl<T: Linked> Locked<'_, T> {
     /// # Safety
     ///
     /// The object is in this bucket.
+    #[inline]
+    pub(crate) unsafe fn remove(&mut self, object: &T) {
+        // SAFETY: By the requirement of this function.
+        unsafe { self.unlink(object) };
+    }
+
+    /// Takes the first object out.
+    ///
+    /// # Safety
+    ///
+    /// Nobody takes the object for one that is in a bucket when the lock is released.
+    pub(crate) unsafe fn pop_first(&mut self) -> Option<&T> {
+        let first = self.first()?;
+        // SAFETY: It is in this bucket.
+        unsafe { self.unlink(first) };
+        Some(first)
+    }
+
+    /// The part of [`Self::remove`] that does it, to an object that may be borrowed from this.
+    ///
+    /// # Safety
+    ///
+    /// The object is in this bucket, and nothing else that is borrowed from this is used any more.
     #[doc(alias = "hlist_del_init")]
     #[inline]
-    pub(crate) unsafe fn remove(&self, object: &T) {
+    unsafe fn unlink(&self, object: &T) {
         #[cfg(CONFIG_KUNIT = "y")]
         self.check();
         if object.is_sibling() {
@@ -403,7 +478,7 @@ impl<T: Linked> Locked<'_, T> {
             let links = unsafe { *object.node().chain() };
             if links.siblings.is_null() {
                 // INVARIANT: What leads to an object in the chain.
-                let link = Link(links.link, PhantomData);
+                let link = Link::<T>(links.link, PhantomData);
                 // SAFETY: What is behind the object is in the chain.
                 unsafe { link.set(links.next) };
             } else {
@@ -424,12 +499,14 @@ impl<T: Linked> Locked<'_, T> {
     #[cold]
     #[inline(never)]
     unsafe fn remove_sibling(&self, object: &T) {
-        let hash = object.key().hash();
-        if let Some(first) = self.gap(hash).taken(hash) {
-            // SAFETY: It is a sibling of the first one with its hash.
-            unsafe { first.node().siblings().remove(object) };
+        if let Some(first) = self.find(object.key().hash()) {
+            // SAFETY: It is in the chain of this bucket.
+            let siblings = unsafe { first.node().siblings() };
+            // SAFETY: The object is a sibling of the first one with its hash.
+            unsafe { siblings.remove(object) };
         }
-        object.set_sibling(false);
+        // SAFETY: It is in no bucket.
+        unsafe { object.set_sibling(false) };
     }
 
     /// Puts an object in the place of another one with the same key, which is in no bucket then.
@@ -437,11 +514,11 @@ impl<T: Linked> Locked<'_, T> {
     /// # Safety
     ///
     /// `old` is in this bucket; `new` is in none, and stays until it is removed.
-    pub(crate) unsafe fn replace(&self, old: &T, new: &T) {
+    pub(crate) unsafe fn replace(&mut self, old: &T, new: &T) {
         if old.is_sibling() {
             // SAFETY: By the requirement of this function.
             unsafe { self.remove(old) };
-            // SAFETY: As above; it is the bucket for the hash of the old one, which is the same.
+            // SAFETY: By the requirement of this function. The old one had the same hash.
             unsafe { self.insert(new) };
         } else {
             // SAFETY: By the requirement of this function.
@@ -457,10 +534,11 @@ impl<T: Linked> Locked<'_, T> {
     /// # Safety
     ///
     /// The other bucket is empty, and the one for these objects from now on.
-    pub(crate) unsafe fn split(&self, upper: &Locked<'_, T>, goes: impl Fn(&T) -> bool) {
+    pub(crate) unsafe fn split(&mut self, upper: &mut Self, goes: impl Fn(&T) -> bool) {
         let mut link = self.head();
-        while let Some(stays) = link.object::<T>().filter(|next| !goes(next)) {
-            link = Link::behind(stays);
+        while let Some(stays) = link.object().filter(|next| !goes(next)) {
+            // SAFETY: The chain of this bucket leads to it.
+            link = unsafe { Link::behind(stays) };
         }
         let rest = link.get();
         // SAFETY: The chain ends here.
@@ -474,10 +552,11 @@ impl<T: Linked> Locked<'_, T> {
     /// # Safety
     ///
     /// Their keys are greater than those here, and this is the bucket for them from now on.
-    pub(crate) unsafe fn merge(&self, upper: &Locked<'_, T>) {
+    pub(crate) unsafe fn merge(&mut self, upper: &mut Self) {
         let mut link = self.head();
-        while let Some(object) = link.object::<T>() {
-            link = Link::behind(object);
+        while let Some(object) = link.object() {
+            // SAFETY: The chain of this bucket leads to it.
+            link = unsafe { Link::behind(object) };
         }
         let objects = upper.head().get();
         // SAFETY: The bucket is empty from now on.
@@ -499,11 +578,11 @@ unsafe fn take_place<T: Linked>(old: &T, new: &T) {
     unsafe { *new.node().chain() = links };
     let new = new.node().links();
     // INVARIANT: What leads to the old object.
-    let link = Link(links.link, PhantomData);
+    let link = Link::<T>(links.link, PhantomData);
     // SAFETY: It leads to the new one, which is in the chain now.
     unsafe { link.set(new) };
     // INVARIANT: The first of the links of an object in the chain.
-    let link = Link(new.cast(), PhantomData);
+    let link = Link::<T>(new.cast(), PhantomData);
     // SAFETY: What is behind the new object is what was behind the old one.
     unsafe { link.set(links.next) };
 }
@@ -516,48 +595,40 @@ unsafe fn take_place<T: Linked>(old: &T, new: &T) {
 #[cold]
 #[inline(never)]
 unsafe fn bequeath<T: Linked>(object: &T) {
-    let siblings = object.node().siblings::<T>();
+    // SAFETY: By the requirement of this function.
+    let siblings = unsafe { object.node().siblings::<T>() };
     if let Some(heir) = siblings.first() {
         // SAFETY: It is one of them.
         unsafe { siblings.remove(heir) };
-        heir.set_sibling(false);
+        // SAFETY: It is in no bucket.
+        unsafe { heir.set_sibling(false) };
         // SAFETY: By the requirement of this function, and the heir is in no bucket now.
         unsafe { take_place(object, heir) };
     }
 }
 
-/// A gap in the chain of a bucket: where objects with some hash belong.
-pub(crate) struct Gap<'l, T> {
-    link: Link<'l>,
-    next: Option<&'l T>,
-}
+/// Where an object belongs in the chain of a bucket that has no other one with its hash.
+pub(crate) struct InsertionPoint<'l, T>(Position<'l, T>);
 
-impl<'l, T: Linked> Gap<'l, T> {
-    /// The first object with this hash, for which the gap was found.
-    #[inline]
-    pub(crate) fn taken(&self, hash: Hash) -> Option<&'l T> {
-        self.next.filter(|next| next.key().hash() == hash)
-    }
-
-    /// Puts an object into the gap.
+impl<T: Linked> InsertionPoint<'_, T> {
+    /// Puts an object there.
     ///
     /// # Safety
     ///
-    /// The object is in no bucket and stays until it is removed. The gap is the one for its hash,
-    /// which it is the only one to have, and nothing was changed since the gap was found.
+    /// The object is in no bucket and stays until it is removed. It has the hash that this is for,
+    /// and so has the bucket.
     #[doc(alias = "hlist_add_before")]
     #[doc(alias = "hlist_add_behind")]
     #[inline]
-    pub(crate) unsafe fn fill(self, object: &T) {
+    pub(crate) unsafe fn insert(self, object: &T) {
+        let Position { link, next } = self.0;
         let links = object.node().links();
-        let next = self
-            .next
-            .map_or(ptr::null_mut(), |next| next.node().links());
-        // SAFETY: The link before the gap leads to the object, which is in the chain now.
-        unsafe { self.link.set(links) };
-        // SAFETY: The first of its links, of an object that is in no bucket.
-        unsafe { links.cast::<*mut Links>().write(next) };
-        if let Some(next) = self.next {
+        let behind = next.map_or(ptr::null_mut(), |next| next.node().links());
+        // SAFETY: The object is in the chain from now on.
+        unsafe { link.set(links) };
+        // SAFETY: The first of its links, of an object that was in no bucket.
+        unsafe { links.cast::<*mut Links>().write(behind) };
+        if let Some(next) = next {
             // SAFETY: The links of the next object in the chain, which is behind the object now.
             unsafe { (*next.node().chain()).link = links.cast() };
         }
@@ -565,6 +636,11 @@ impl<'l, T: Linked> Gap<'l, T> {
 }
 
 /// Iterates over the objects of a bucket.
+///
+/// # Invariants
+///
+/// The objects are in a bucket that is locked during `'l`: `first` in its chain, `sibling` among the
+/// siblings of `first`.
 pub(crate) struct Iter<'l, T: Linked> {
     /// The object in the chain that comes next, or whose siblings do.
     first: Option<&'l T>,
@@ -578,13 +654,15 @@ impl<'l, T: Linked> Iterator for Iter<'l, T> {
     fn next(&mut self) -> Option<&'l T> {
         let first = self.first?;
         let (this, sibling) = match self.sibling {
-            // SAFETY: It comes from the tree, and the bucket is locked during `'l`.
+            // SAFETY: It is among the siblings of an object by the type invariant.
             Some(sibling) => (sibling, unsafe { siblings::next(sibling) }),
-            None => (first, first.node().siblings().first()),
+            // SAFETY: It is in a chain by the type invariant.
+            None => (first, unsafe { first.node().siblings() }.first()),
         };
         self.sibling = sibling;
         if sibling.is_none() {
-            self.first = Link::behind(first).object();
+            // SAFETY: It is in a chain by the type invariant.
+            self.first = unsafe { Link::behind(first) }.object();
         }
         Some(this)
     }
@@ -609,9 +687,9 @@ mod tests {
         rank * 10 + serial
     }
 
-    fn lock<'a>(bucket: &'a Pin<KBox<Bucket<Item>>>, guard: &'a PreemptGuard) -> Locked<'a, Item> {
+    fn lock(bucket: &Pin<KBox<Bucket<Item>>>) -> Locked<'_, Item> {
         // SAFETY: It stays as long as it is borrowed.
-        unsafe { Bucket::lock(NonNull::from(&**bucket), guard) }
+        unsafe { Bucket::lock(NonNull::from(&**bucket), PreemptGuard::new()) }
     }
 
     fn bucket() -> Result<Pin<KBox<Bucket<Item>>>> {
@@ -634,8 +712,7 @@ mod tests {
         for value in values {
             items.push(item(value)?, GFP_KERNEL)?;
         }
-        let guard = PreemptGuard::new();
-        let locked = lock(&bucket, &guard);
+        let mut locked = lock(&bucket);
         for item in &items {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { locked.insert(item) };
@@ -656,7 +733,6 @@ mod tests {
         }
         let empty = locked.first().is_none();
         drop(locked);
-        drop(guard);
         assert!(all && left && empty);
         assert!(bucket.is_idle());
         Ok(())
@@ -667,8 +743,7 @@ mod tests {
         let bucket = bucket()?;
         let (one, two, three) = (item(11)?, item(12)?, item(21)?);
         let (new_one, new_two) = (item(11)?, item(12)?);
-        let guard = PreemptGuard::new();
-        let locked = lock(&bucket, &guard);
+        let mut locked = lock(&bucket);
         for item in [&one, &two, &three] {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { locked.insert(item) };
@@ -689,7 +764,6 @@ mod tests {
         }
         let empty = locked.first().is_none();
         drop(locked);
-        drop(guard);
         assert!(all && new && empty);
         Ok(())
     }
@@ -698,10 +772,9 @@ mod tests {
     fn a_bucket_is_split_and_merged_anywhere() -> Result {
         let (lower, upper) = (bucket()?, bucket()?);
         let (one, two, three) = (item(10)?, item(20)?, item(21)?);
-        let guard = PreemptGuard::new();
-        let low = lock(&lower, &guard);
+        let mut low = lock(&lower);
         // SAFETY: It stays as long as it is borrowed.
-        let high = unsafe { Bucket::lock_upper(NonNull::from(&*upper), &guard) };
+        let mut high = unsafe { Bucket::lock_upper(NonNull::from(&*upper), PreemptGuard::new()) };
         for item in [&one, &two, &three] {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { low.insert(item) };
@@ -713,10 +786,10 @@ mod tests {
             (30, &[10, 20, 21], &[]),
         ] {
             // SAFETY: The other bucket is empty.
-            unsafe { low.split(&high, |item| digits(item) >= from) };
+            unsafe { low.split(&mut high, |item| digits(item) >= from) };
             right &= holds(&low, 0, stay) && holds(&high, 0, go);
             // SAFETY: What is there is greater.
-            unsafe { low.merge(&high) };
+            unsafe { low.merge(&mut high) };
             right &= holds(&low, 0, &[10, 20, 21]) && high.first().is_none();
         }
         for item in [&one, &two, &three] {
@@ -724,7 +797,6 @@ mod tests {
             unsafe { low.remove(item) };
         }
         drop((high, low));
-        drop(guard);
         assert!(right);
         assert!(lower.is_idle() && upper.is_idle());
         Ok(())

@@ -40,15 +40,18 @@ use crate::{
     }, //
 };
 use core::{
-    ops::Deref,
+    ops::{
+        Deref,
+        DerefMut, //
+    },
     ptr::NonNull, //
 };
 use kernel::{
     alloc::{
         flags::{
-            GFP_NOWAIT,
             __GFP_NOWARN,
             __GFP_ZERO, //
+            GFP_NOWAIT,
         },
         AllocError,
         Flags, //
@@ -214,17 +217,33 @@ pub(crate) struct Buckets {
 }
 
 /// The bucket for a hash, locked.
-pub(crate) struct Place<'a> {
+pub(crate) struct LockedBucket<'a> {
     bucket: Locked<'a, Entry>,
-    _guard: PreemptGuard,
+    buckets: &'a Buckets,
 }
 
-impl<'a> Deref for Place<'a> {
+impl<'a> Deref for LockedBucket<'a> {
     type Target = Locked<'a, Entry>;
 
     #[inline]
     fn deref(&self) -> &Self::Target {
         &self.bucket
+    }
+}
+
+impl DerefMut for LockedBucket<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.bucket
+    }
+}
+
+impl LockedBucket<'_> {
+    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
+    #[inline]
+    pub(crate) fn end(&self, key: Key) -> Option<Key> {
+        // As long as the bucket is locked, nobody changes which hashes are for it.
+        self.buckets.size().next(key.hash())
     }
 }
 
@@ -283,44 +302,38 @@ impl Buckets {
 
     /// Locks the bucket for a hash.
     #[inline(always)]
-    pub(crate) fn lock(&self, hash: Hash) -> Place<'_> {
+    pub(crate) fn lock(&self, hash: Hash) -> LockedBucket<'_> {
         match self.try_lock(hash) {
-            Some(place) => place,
+            Some(bucket) => bucket,
             None => self.lock_slowly(hash),
         }
     }
 
     /// Locks the bucket for a hash; none if the number of buckets has changed meanwhile.
     #[inline(always)]
-    fn try_lock(&self, hash: Hash) -> Option<Place<'_>> {
+    fn try_lock(&self, hash: Hash) -> Option<LockedBucket<'_>> {
         let guard = PreemptGuard::new();
         let size = Size(self.size.load_acquire());
         // SAFETY: It is there by the type invariant.
         let bucket = unsafe { self.at(size.index(hash), &guard) };
-        // SAFETY: It stays while the guard lives, which goes into `Place`.
-        let bucket = unsafe { Bucket::lock(bucket, &guard) };
+        // SAFETY: It stays while the guard lives.
+        let bucket = unsafe { Bucket::lock(bucket, guard) };
         // Whoever splits or merges this one has said so before it was unlocked.
-        (self.size() == size).then_some(Place {
+        (self.size() == size).then_some(LockedBucket {
             bucket,
-            _guard: guard,
+            buckets: self,
         })
     }
 
     /// The part of [`Self::lock`] for a table that grows or shrinks.
     #[cold]
     #[inline(never)]
-    fn lock_slowly(&self, hash: Hash) -> Place<'_> {
+    fn lock_slowly(&self, hash: Hash) -> LockedBucket<'_> {
         loop {
-            if let Some(place) = self.try_lock(hash) {
-                return place;
+            if let Some(bucket) = self.try_lock(hash) {
+                return bucket;
             }
         }
-    }
-
-    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
-    pub(crate) fn end(&self, _bucket: &Place<'_>, key: Key) -> Option<Key> {
-        // As long as the bucket is locked, nobody changes which hashes are for it.
-        self.size().next(key.hash())
     }
 
     /// Passes over the buckets from this key on that are empty.
@@ -355,11 +368,10 @@ impl Buckets {
         let new = size.count();
         self.provide(new)?;
         let (old, bit) = parent(new);
-        let guard = PreemptGuard::new();
         // SAFETY: The old one is there, and memory for the new one was provided.
-        let (lower, upper) = unsafe { self.lock_both(old, new, &guard) };
+        let (mut lower, mut upper) = unsafe { self.lock_both(old, new) };
         // SAFETY: The chain is sorted: those with the bit stand last. The new bucket is empty.
-        unsafe { lower.split(&upper, |entry| entry.key().hash().bits() & bit != 0) };
+        unsafe { lower.split(&mut upper, |entry| entry.key().hash().bits() & bit != 0) };
         // INVARIANT: They are where the new size says.
         self.size.store_release(size.grow(new.wrapping_add(1)).0);
         drop(upper);
@@ -371,21 +383,17 @@ impl Buckets {
     ///
     /// # Safety
     ///
-    /// As for [`Self::at`], for both; the guard lives until both are unlocked.
-    unsafe fn lock_both(
-        &self,
-        lower: u32,
-        upper: u32,
-        guard: &PreemptGuard,
-    ) -> (Locked<'_, Entry>, Locked<'_, Entry>) {
+    /// There is memory for both, and it stays until they are unlocked.
+    unsafe fn lock_both(&self, lower: u32, upper: u32) -> (Locked<'_, Entry>, Locked<'_, Entry>) {
+        let guard = PreemptGuard::new();
         // SAFETY: By the requirement of this function.
-        let lower = unsafe { self.at(lower, guard) };
-        // SAFETY: As above.
+        let lower = unsafe { self.at(lower, &guard) };
+        // SAFETY: By the requirement of this function.
+        let upper = unsafe { self.at(upper, &guard) };
+        // SAFETY: By the requirement of this function.
         let lower = unsafe { Bucket::lock(lower, guard) };
-        // SAFETY: As above.
-        let upper = unsafe { self.at(upper, guard) };
-        // SAFETY: As above.
-        let upper = unsafe { Bucket::lock_upper(upper, guard) };
+        // SAFETY: By the requirement of this function.
+        let upper = unsafe { Bucket::lock_upper(upper, PreemptGuard::new()) };
         (lower, upper)
     }
 
@@ -437,11 +445,12 @@ impl Buckets {
             return None;
         }
         let (old, _) = parent(last);
+        // The memory of the last one goes when it is said to be free.
         let guard = PreemptGuard::new();
         // SAFETY: Both are there.
-        let (lower, upper) = unsafe { self.lock_both(old, last, &guard) };
+        let (mut lower, mut upper) = unsafe { self.lock_both(old, last) };
         // SAFETY: Those in the upper one have the bit that those in the lower one have not.
-        unsafe { lower.merge(&upper) };
+        unsafe { lower.merge(&mut upper) };
         // INVARIANT: They are where the new size says.
         self.size.store_release(size.shrink(last).0);
         drop(upper);

@@ -144,7 +144,7 @@ unsafe impl Linked for Entry {
     }
 
     #[inline]
-    fn set_sibling(&self, is_sibling: bool) {
+    unsafe fn set_sibling(&self, is_sibling: bool) {
         let others = self.flags.get() & !Self::SIBLING;
         self.flags.set(match is_sibling {
             true => others | Self::SIBLING,

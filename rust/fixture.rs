@@ -277,7 +277,7 @@ unsafe impl Linked for Item {
         self.sibling.get()
     }
 
-    fn set_sibling(&self, is_sibling: bool) {
+    unsafe fn set_sibling(&self, is_sibling: bool) {
         self.sibling.set(is_sibling);
     }
 }

@@ -35,7 +35,7 @@
 use crate::{
     bindings,
     bucket::Bucket,
-    buckets::Place,
+    buckets::LockedBucket,
     counts::{
         Counts,
         Ticket, //
@@ -165,10 +165,10 @@ impl Root {
         let key = Key::new(id, counts.ticket(1).serial());
         // SAFETY: It is linked in this root below.
         unsafe { entry.mark_linked(self.as_raw(), id, key, details) };
-        let place = table.lock(key.hash());
+        let mut bucket = table.lock(key.hash());
         // SAFETY: By the requirement of this function, and this is the bucket for its hash.
-        unsafe { place.insert(&entry) };
-        drop(place);
+        unsafe { bucket.insert(&entry) };
+        drop(bucket);
         self.make_room(table, counts.came(details));
     }
 
@@ -187,15 +187,14 @@ impl Root {
             let key = Key::new(ticket.id(), ticket.turn());
             // SAFETY: It is linked in this root below, if not this time then later.
             unsafe { entry.mark_linked(self.as_raw(), ticket.id(), key, false) };
-            let place = table.lock(key.hash());
-            let gap = place.gap(key.hash());
-            if gap.taken(key.hash()).is_none() {
-                // SAFETY: By the requirement of this function, and nobody has its hash.
-                unsafe { gap.fill(&entry) };
-                drop(place);
+            let mut bucket = table.lock(key.hash());
+            if let Some(point) = bucket.insertion_point(key.hash()) {
+                // SAFETY: By the requirement of this function, and this is the bucket for its hash.
+                unsafe { point.insert(&entry) };
+                drop(bucket);
                 return self.make_room(table, counts.came(false));
             }
-            drop(place);
+            drop(bucket);
             tried = tried.saturating_add(1);
             ticket = Self::later_ticket(counts, tried);
         }
@@ -273,13 +272,12 @@ impl Root {
             let table = self.table(kind);
             let mut from = Some(Key::FIRST);
             while let Some(key) = from.and_then(|from| table.skip_empty(from)) {
-                let place = table.lock(key.hash());
-                match place.first() {
-                    None => from = table.end(&place, key),
+                let mut bucket = table.lock(key.hash());
+                // SAFETY: The entry becomes an orphan.
+                match unsafe { bucket.pop_first() } {
+                    None => from = bucket.end(key),
                     Some(entry) => {
                         report(kind, entry);
-                        // SAFETY: It is in this bucket.
-                        unsafe { place.remove(entry) };
                         self.forget(kind, entry);
                         // SAFETY: It was unlinked, the bucket is still locked, and the entry is not
                         // used any more.
@@ -335,15 +333,15 @@ impl<'a> TableEntry<'a> {
     /// Unlinks the entry.
     #[inline]
     pub(crate) fn remove(self) {
-        let place = self.table().lock(self.entry.key().hash());
+        let mut bucket = self.table().lock(self.entry.key().hash());
         if self.is_orphan() {
             return;
         }
         // SAFETY: It is in this bucket, by the type invariant.
-        unsafe { place.remove(self.entry) };
+        unsafe { bucket.remove(self.entry) };
         // SAFETY: It was unlinked.
         unsafe { self.entry.mark_unlinked() };
-        drop(place);
+        drop(bucket);
         let left = self.root.forget(self.kind, self.entry);
         if self.table().is_sparse(left) {
             self.root.shrink(self.kind);
@@ -358,7 +356,7 @@ impl<'a> TableEntry<'a> {
     /// This one was drained. `new` is in no table, and stays in its place until it is removed or
     /// replaced, or the root is cleaned.
     pub(crate) unsafe fn replace(self, new: &Updater<'_>) {
-        let place = self.table().lock(self.entry.key().hash());
+        let mut bucket = self.table().lock(self.entry.key().hash());
         // SAFETY: This one was drained, and the new one is in no table.
         unsafe { new.take_over(self.entry) };
         if self.is_orphan() {
@@ -368,7 +366,7 @@ impl<'a> TableEntry<'a> {
         // SAFETY: It is linked in this root below.
         unsafe { new.mark_linked(self.root.as_raw(), old.id(), old.key(), old.has_details()) };
         // SAFETY: The old one is in this bucket, by the type invariant; the new one is in none.
-        unsafe { place.replace(old, new) };
+        unsafe { bucket.replace(old, new) };
         // SAFETY: It was unlinked.
         unsafe { old.mark_unlinked() };
     }
@@ -408,10 +406,10 @@ impl<'a> TableEntry<'a> {
     ///
     /// As for [`Self::restore`].
     unsafe fn restore_locked(&self) {
-        let place = self.table().lock(self.entry.key().hash());
+        let bucket = self.table().lock(self.entry.key().hash());
         // SAFETY: By the requirement of this function.
         unsafe { self.entry.restore() };
-        drop(place);
+        drop(bucket);
     }
 }
 
@@ -455,15 +453,15 @@ impl Root {
     #[inline]
     pub(crate) fn get(&self, kind: Kind, id: u32) -> Option<ARef<Entry>> {
         let key = Key::new(id, 0);
-        let place = self.table(kind).lock(key.hash());
-        let first = place.gap(key.hash()).taken(key.hash())?;
-        first.find().or_else(|| Self::get_sibling(&place, key))
+        let bucket = self.table(kind).lock(key.hash());
+        let first = bucket.find(key.hash())?;
+        first.find().or_else(|| Self::get_sibling(&bucket, key))
     }
 
     /// Finds one of several objects with one number.
     #[cold]
-    fn get_sibling(place: &Place<'_>, key: Key) -> Option<ARef<Entry>> {
-        place
+    fn get_sibling(bucket: &LockedBucket<'_>, key: Key) -> Option<ARef<Entry>> {
+        bucket
             .iter_from(key)
             .take_while(|entry| entry.key().hash() == key.hash())
             .find_map(Entry::find)
@@ -518,8 +516,8 @@ impl Root {
     ///
     /// `ENOENT` if it is gone, `EAGAIN` if it is being deleted, `EBUSY` if it is being synchronized.
     pub(crate) fn get_by_key(&self, kind: Kind, key: Key) -> Result<ARef<Entry>> {
-        let place = self.table(kind).lock(key.hash());
-        let entry = place.iter_from(key).next();
+        let bucket = self.table(kind).lock(key.hash());
+        let entry = bucket.iter_from(key).next();
         entry
             .filter(|entry| entry.key() == key)
             .ok_or(ENOENT)?

@@ -224,25 +224,21 @@ mod tests {
     /// none of it dearer than [`MOST`]?
     fn come_and_go(items: &[Item], order: impl Fn(u32) -> u32) -> Result<bool> {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
-        let lock = |guard: &PreemptGuard| {
+        let lock = || {
             // SAFETY: It stays until the end of this function.
-            unsafe { Bucket::lock(NonNull::from(&*bucket), guard) }
+            unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new()) }
         };
         let mut right = true;
         for item in items {
-            let guard = PreemptGuard::new();
             // SAFETY: It is removed below, and nothing in between can fail.
-            unsafe { lock(&guard).insert(item) };
+            unsafe { lock().insert(item) };
         }
         // Here each is compared with another one, not with a key that is known.
         right &= asked(items) <= COUNT * 2 * MOST;
-        let guard = PreemptGuard::new();
-        right &= holds(&lock(&guard), 0..COUNT);
-        drop(guard);
+        right &= holds(&lock(), 0..COUNT);
         asked(items);
         for serial in 0..COUNT {
-            let guard = PreemptGuard::new();
-            let locked = lock(&guard);
+            let locked = lock();
             let mut found = locked.iter_from(key(serial)).map(self::serial);
             right &= found.next() == Some(serial) && found.next() == Some(serial + 1)
                 || serial == COUNT - 1;
@@ -250,9 +246,8 @@ mod tests {
         right &= asked(items) <= COUNT * MOST;
         for step in 0..COUNT {
             if let Some(item) = items.get(order(step) as usize) {
-                let guard = PreemptGuard::new();
                 // SAFETY: It is in this bucket.
-                unsafe { lock(&guard).remove(item) };
+                unsafe { lock().remove(item) };
                 right &= !item.is_sibling();
             }
         }
@@ -279,9 +274,8 @@ mod tests {
     fn one_takes_the_place_of_a_sibling_or_of_the_first() -> Result {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let (old, new) = (items(1..6)?, items(1..6)?);
-        let guard = PreemptGuard::new();
         // SAFETY: It stays to the end of this function.
-        let locked = unsafe { Bucket::lock(NonNull::from(&*bucket), &guard) };
+        let mut locked = unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new()) };
         for item in &old {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { locked.insert(item) };
@@ -303,7 +297,6 @@ mod tests {
             right &= holds(&locked, serial(item) + 1..6);
         }
         drop(locked);
-        drop(guard);
         assert!(right && bucket.is_idle());
         Ok(())
     }
@@ -312,9 +305,8 @@ mod tests {
     fn a_lesser_one_becomes_the_first() -> Result {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let items = items([7, 9, 3, 8, 1].into_iter())?;
-        let guard = PreemptGuard::new();
         // SAFETY: It stays to the end of this function.
-        let locked = unsafe { Bucket::lock(NonNull::from(&*bucket), &guard) };
+        let mut locked = unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new()) };
         let mut right = true;
         for (item, there) in items.iter().zip([
             &[7][..],
@@ -336,7 +328,6 @@ mod tests {
             right &= holds(&locked, left.iter().copied());
         }
         drop(locked);
-        drop(guard);
         assert!(right && bucket.is_idle());
         Ok(())
     }

@@ -6,7 +6,7 @@ use crate::{
     bucket::Bucket,
     buckets::{
         Buckets,
-        Place,
+        LockedBucket,
         Unused, //
     },
     entry::Entry,
@@ -58,14 +58,8 @@ impl Table {
 
     /// Locks the bucket for a hash.
     #[inline]
-    pub(crate) fn lock(&self, hash: Hash) -> Place<'_> {
+    pub(crate) fn lock(&self, hash: Hash) -> LockedBucket<'_> {
         self.buckets.lock(hash)
-    }
-
-    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
-    #[inline]
-    pub(crate) fn end(&self, bucket: &Place<'_>, key: Key) -> Option<Key> {
-        self.buckets.end(bucket, key)
     }
 
     /// Passes over the buckets from this key on that are empty; none if there is nothing else.
@@ -85,9 +79,9 @@ impl Table {
     ) -> Option<T> {
         loop {
             from = self.skip_empty(from)?;
-            let place = self.lock(from.hash());
-            let mut next = self.end(&place, from);
-            for (count, entry) in (0..).zip(place.iter_from(from)) {
+            let bucket = self.lock(from.hash());
+            let mut next = bucket.end(from);
+            for (count, entry) in (0..).zip(bucket.iter_from(from)) {
                 if count == Self::STRIDE {
                     next = Some(entry.key());
                     break;

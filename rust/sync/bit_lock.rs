@@ -4,7 +4,6 @@
 //!
 //! C header: [`include/linux/bit_spinlock.h`](srctree/include/linux/bit_spinlock.h)
 
-use crate::sync::PreemptGuard;
 use core::{
     hint,
     sync::atomic::{
@@ -29,9 +28,13 @@ pub(crate) struct BitLock(AtomicUsize);
 
 impl BitLock {
     /// Takes the lock.
+    ///
+    /// # Safety
+    ///
+    /// Preemption is disabled until the lock is released.
     #[doc(alias = "bit_spin_lock")]
     #[inline]
-    pub(crate) fn lock(&self, _guard: &PreemptGuard) {
+    pub(crate) unsafe fn lock(&self) {
         while self.0.fetch_or(BIT, Ordering::Acquire) & BIT != 0 {
             self.wait();
         }
@@ -74,9 +77,12 @@ impl BitLock {
 #[kernel::prelude::kunit_tests(restrack_bit_lock)]
 mod tests {
     use super::*;
-    use crate::fixture::{
-        Elsewhere,
-        Meeting, //
+    use crate::{
+        fixture::{
+            Elsewhere,
+            Meeting, //
+        },
+        sync::PreemptGuard, //
     };
     use kernel::{
         prelude::*,
@@ -96,8 +102,9 @@ mod tests {
     fn count(shared: &Shared) {
         shared.meeting.attend();
         for _ in 0..TIMES {
-            let guard = PreemptGuard::new();
-            shared.lock.lock(&guard);
+            let _guard = PreemptGuard::new();
+            // SAFETY: Preemption is disabled until the end of the block.
+            unsafe { shared.lock.lock() };
             let before = shared.count.load(Ordering::Relaxed);
             hint::spin_loop();
             shared.count.store(before + 1, Ordering::Relaxed);
@@ -128,7 +135,8 @@ mod tests {
         let lock = BitLock(AtomicUsize::new(0x1230));
         assert!(!lock.is_null() && !lock.is_locked());
         let guard = PreemptGuard::new();
-        lock.lock(&guard);
+        // SAFETY: Preemption is disabled until the guard is dropped.
+        unsafe { lock.lock() };
         let (locked, idle, pointer) = (
             lock.is_locked(),
             lock.is_null(),
