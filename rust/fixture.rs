@@ -25,12 +25,10 @@ use core::{
     ops::Deref,
     sync::atomic::{
         AtomicI32,
-        AtomicU32,
         Ordering, //
     }, //
 };
 use kernel::{
-    alloc::AllocError,
     prelude::*,
     sync::{
         Arc,
@@ -44,14 +42,33 @@ use kernel::{
     workqueue, //
 };
 
+/// A root of its own, which is cleaned when it goes.
+pub(crate) struct TestRoot(Pin<KBox<Root>>);
+
 /// An empty root.
-pub(crate) fn root() -> Result<Pin<KBox<Root>>> {
+pub(crate) fn root() -> Result<TestRoot> {
     let init = pin_init::zeroed::<Root>().pin_chain(|root| {
+        // SAFETY: The root is not moved.
+        let root = unsafe { Pin::get_unchecked_mut(root) };
         // SAFETY: The root is zeroed, pinned and new.
-        unsafe { Root::init(Pin::get_unchecked_mut(root)) };
+        unsafe { Root::init(root) };
         Ok(())
     });
-    KBox::pin_init(init, GFP_KERNEL)
+    Ok(TestRoot(KBox::pin_init(init, GFP_KERNEL)?))
+}
+
+impl Deref for TestRoot {
+    type Target = Root;
+
+    fn deref(&self) -> &Root {
+        &self.0
+    }
+}
+
+impl Drop for TestRoot {
+    fn drop(&mut self) {
+        self.0.clean(|_, _| {});
+    }
 }
 
 /// The name of a kernel module.
@@ -279,107 +296,6 @@ unsafe impl Linked for Item {
 
     unsafe fn set_sibling(&self, is_sibling: bool) {
         self.sibling.set(is_sibling);
-    }
-}
-
-/// How many pieces of memory tables have.
-pub(crate) mod pages {
-    use core::sync::atomic::{
-        AtomicI32,
-        Ordering, //
-    };
-
-    static PAGES: AtomicI32 = AtomicI32::new(0);
-
-    /// A table got one.
-    pub(crate) fn came() {
-        PAGES.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A table gave one back.
-    pub(crate) fn went() {
-        PAGES.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// How many there are.
-    pub(crate) fn count() -> i32 {
-        PAGES.load(Ordering::Relaxed)
-    }
-}
-
-/// While it lives, tables keep so many buckets that they once had, instead of many.
-pub(crate) struct Kept(());
-
-/// How many; 0 for as many as always.
-static KEPT: AtomicU32 = AtomicU32::new(0);
-
-impl Kept {
-    /// At least as many as a table has at first.
-    pub(crate) fn of(count: u32) -> Self {
-        KEPT.store(count, Ordering::Relaxed);
-        Self(())
-    }
-
-    /// How many instead of as many as always.
-    pub(crate) fn instead() -> Option<u32> {
-        match KEPT.load(Ordering::Relaxed) {
-            0 => None,
-            count => Some(count),
-        }
-    }
-}
-
-impl Drop for Kept {
-    fn drop(&mut self) {
-        KEPT.store(0, Ordering::Relaxed);
-    }
-}
-
-/// While it lives, tables get memory only so many times.
-///
-/// Tests run one after the other, so nobody else's table is in want of memory.
-pub(crate) struct Shortage(());
-
-/// How often memory is to be had yet; [`Shortage::NONE`] is for ever.
-static LEFT: AtomicI32 = AtomicI32::new(Shortage::NONE);
-
-/// How often memory was refused.
-static REFUSED: AtomicI32 = AtomicI32::new(0);
-
-impl Shortage {
-    const NONE: i32 = i32::MAX;
-
-    /// A shortage that begins after so many times.
-    pub(crate) fn after(times: i32) -> Self {
-        REFUSED.store(0, Ordering::Relaxed);
-        LEFT.store(times, Ordering::Relaxed);
-        Self(())
-    }
-
-    /// How often memory was refused.
-    pub(crate) fn refused(&self) -> i32 {
-        REFUSED.load(Ordering::Relaxed)
-    }
-
-    /// May there be memory?
-    pub(crate) fn ask() -> Result<(), AllocError> {
-        match LEFT.load(Ordering::Relaxed) {
-            Self::NONE => Ok(()),
-            left @ 1.. => {
-                LEFT.store(left.wrapping_sub(1), Ordering::Relaxed);
-                Ok(())
-            }
-            _ => {
-                REFUSED.fetch_add(1, Ordering::Relaxed);
-                Err(AllocError)
-            }
-        }
-    }
-}
-
-impl Drop for Shortage {
-    fn drop(&mut self) {
-        LEFT.store(Self::NONE, Ordering::Relaxed);
     }
 }
 

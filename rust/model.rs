@@ -20,13 +20,14 @@ use crate::{
     fixture::{
         self,
         kernel_name,
-        Kept,
-        TestEntry, //
+        TestEntry,
+        TestRoot, //
     },
     kind::Kind,
     lifecycle,
     owner,
-    root::Root, //
+    root::Root,
+    table::Table, //
 };
 use core::{
     ptr,
@@ -112,9 +113,6 @@ impl fmt::Display for Step {
 /// For how many steps tables fill, and for how many they empty then.
 const TIDE: usize = 2500;
 
-/// Tables shrink to so many buckets: fewer than there are at high tide.
-const KEPT: u32 = 32;
-
 /// Marsaglia's xorshift64: small, and the same everywhere.
 struct Random(u64);
 
@@ -179,7 +177,7 @@ impl Known {
 struct World {
     // Entries go before the roots that they are in.
     entries: KVVec<(TestEntry, Known)>,
-    roots: [Pin<KBox<Root>>; ROOTS],
+    roots: [TestRoot; ROOTS],
     task: ARef<Task>,
     usage: i32,
     processes: i32,
@@ -427,7 +425,7 @@ impl World {
         for (root, buckets) in self.roots.iter().zip(&mut self.buckets) {
             for (kind, before) in KINDS.into_iter().zip(buckets) {
                 let now = root.bucket_count(kind);
-                if now < *before && now >= KEPT {
+                if now < *before && now >= Table::KEPT {
                     SHRUNK.fetch_add(1, Ordering::Relaxed);
                 }
                 *before = now;
@@ -521,7 +519,6 @@ mod tests {
         let steps = unsafe { bindings::restrack_model_steps };
         let steps = steps as usize;
         pr_info!("model: {steps} steps from model_seed={seed}\n");
-        let _kept = Kept::of(KEPT);
         // Nothing but zero stays zero.
         let mut random = Random(seed | 1 << 63);
         for _ in 0..steps.div_ceil(STEPS) {

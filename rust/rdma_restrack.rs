@@ -12,7 +12,7 @@
 //! | [`abi`] | the exported functions: C's pointers come in here and nowhere else |
 //! | [`lifecycle`], [`clean`] | the life of an entry; the end of a root |
 //! | [`root`], [`table`], [`counts`], [`key`] | all objects of a device, those of one kind, how many there are, their order |
-//! | [`buckets`], [`bucket`], [`siblings`] | the hash table that grows and shrinks, a bucket of it, objects with one number |
+//! | [`size`], [`buckets`], [`bucket`], [`siblings`] | of a table: how many buckets it has, their memory, one of them, objects with one number |
 //! | [`entry`], [`owner`], [`kind`] | an entry, who owns its object, what its object is |
 //! | [`device`] | from an entry to its object and its device |
 //! | [`misuse`] | what bad use gets |
@@ -50,6 +50,7 @@ mod model;
 mod owner;
 mod root;
 mod siblings;
+mod size;
 mod sync;
 mod table;
 

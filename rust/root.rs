@@ -35,7 +35,6 @@
 use crate::{
     bindings,
     bucket::Bucket,
-    buckets::LockedBucket,
     counts::{
         Counts,
         Ticket, //
@@ -47,8 +46,15 @@ use crate::{
     },
     key::Key,
     kind::Kind,
-    sync::RwSemaphore,
-    table::Table, //
+    sync::{
+        RwSemaphore,
+        WriteGuard, //
+    },
+    table::{
+        LockedBucket,
+        Resizable,
+        Table, //
+    }, //
 };
 use core::{
     mem::{
@@ -100,6 +106,8 @@ const _: () = {
     assert!(offset_of!(Root, hash) == offset_of!(C, hash));
     assert!(offset_of!(Root, table) == offset_of!(C, opaque));
     assert!(Kind::COUNT <= 1 << RUN_BITS);
+    // Only who cleans takes a table back to its first buckets.
+    assert!(Table::KEPT > 1 << BUCKET_BITS);
 };
 
 impl Root {
@@ -149,6 +157,44 @@ impl Root {
     }
 }
 
+/// A root whose `rwsem` is held for writing: nobody else changes how many buckets its tables have.
+///
+/// # Invariants
+///
+/// `_rwsem` is the guard of the `rwsem` in `root`.
+struct ResizeGuard<'a> {
+    root: &'a Root,
+    _rwsem: WriteGuard<'a>,
+}
+
+impl<'a> ResizeGuard<'a> {
+    /// Waits until nobody else resizes a table of the root. Sleeps.
+    fn lock(root: &'a Root) -> Self {
+        let rwsem = root.rwsem.write();
+        // INVARIANT: That of the same root.
+        Self {
+            root,
+            _rwsem: rwsem,
+        }
+    }
+
+    /// Takes the lock if nobody else has it.
+    fn try_lock(root: &'a Root) -> Option<Self> {
+        let rwsem = root.rwsem.try_write()?;
+        // INVARIANT: That of the same root.
+        Some(Self {
+            root,
+            _rwsem: rwsem,
+        })
+    }
+
+    /// The table of a kind.
+    fn table(&self, kind: Kind) -> Resizable<'_> {
+        // SAFETY: It is in the root whose `rwsem` is held while this is borrowed.
+        unsafe { self.root.table(kind).resizable() }
+    }
+}
+
 /// Adding entries.
 impl Root {
     /// Links an entry under a given number, even if others have it too, and with details to be
@@ -161,15 +207,15 @@ impl Root {
     /// The entry is in no table, and its kind is `kind`. It stays in its place until it is removed
     /// or the root is cleaned.
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: Updater<'_>, id: u32, details: bool) {
-        let (table, counts) = (self.table(kind), self.counts(kind));
+        let counts = self.counts(kind);
         let key = Key::new(id, counts.ticket(1).serial());
         // SAFETY: It is linked in this root below.
         unsafe { entry.mark_linked(self.as_raw(), id, key, details) };
-        let mut bucket = table.lock(key.hash());
+        let mut bucket = self.table(kind).lock(key.hash());
         // SAFETY: By the requirement of this function, and this is the bucket for its hash.
         unsafe { bucket.insert(&entry) };
         drop(bucket);
-        self.make_room(table, counts.came(details));
+        self.make_room(kind, counts.came(details));
     }
 
     /// Links an entry under the next number that no entry of its kind has.
@@ -181,18 +227,18 @@ impl Root {
     /// As for [`Self::add_as`].
     #[inline(never)]
     pub(crate) unsafe fn add(&self, kind: Kind, entry: Updater<'_>) {
-        let (table, counts) = (self.table(kind), self.counts(kind));
+        let counts = self.counts(kind);
         let (mut ticket, mut tried) = (counts.ticket(1), 0u32);
         loop {
             let key = Key::new(ticket.id(), ticket.turn());
             // SAFETY: It is linked in this root below, if not this time then later.
             unsafe { entry.mark_linked(self.as_raw(), ticket.id(), key, false) };
-            let mut bucket = table.lock(key.hash());
+            let mut bucket = self.table(kind).lock(key.hash());
             if let Some(point) = bucket.insertion_point(key.hash()) {
                 // SAFETY: By the requirement of this function, and this is the bucket for its hash.
                 unsafe { point.insert(&entry) };
                 drop(bucket);
-                return self.make_room(table, counts.came(false));
+                return self.make_room(kind, counts.came(false));
             }
             drop(bucket);
             tried = tried.saturating_add(1);
@@ -231,19 +277,19 @@ impl Root {
 
     /// Makes more buckets if there are too many entries for those that there are.
     #[inline]
-    fn make_room(&self, table: &Table, entries: u32) {
-        if table.is_crowded(entries) {
-            self.grow(table, entries);
+    fn make_room(&self, kind: Kind, entries: u32) {
+        if self.table(kind).is_crowded(entries) {
+            self.grow(kind, entries);
         }
     }
 
     /// The part of [`Self::make_room`] where the table grows, unless somebody else is at it.
     #[cold]
     #[inline(never)]
-    fn grow(&self, table: &Table, entries: u32) {
-        if let Some(lock) = self.rwsem.try_write() {
-            if table.is_crowded(entries) {
-                table.grow(entries, &lock);
+    fn grow(&self, kind: Kind, entries: u32) {
+        if let Some(lock) = ResizeGuard::try_lock(self) {
+            if self.table(kind).is_crowded(entries) {
+                lock.table(kind).grow(entries);
             }
         }
     }
@@ -252,8 +298,8 @@ impl Root {
     #[cold]
     #[inline(never)]
     fn shrink(&self, kind: Kind) {
-        if let Some(lock) = self.rwsem.try_write() {
-            let unused = self.table(kind).shrink(&lock);
+        if let Some(lock) = ResizeGuard::try_lock(self) {
+            let unused = lock.table(kind).shrink();
             drop(lock);
             // This may sleep.
             drop(unused);
@@ -267,7 +313,7 @@ impl Root {
     /// place it waits for the lock of its bucket, and when its entry has none nothing here touches
     /// that any more.
     pub(crate) fn clean(&self, mut report: impl FnMut(Kind, &Entry)) {
-        let lock = self.rwsem.write();
+        let lock = ResizeGuard::lock(self);
         for kind in Kind::ALL {
             let table = self.table(kind);
             let mut from = Some(Key::FIRST);
@@ -285,7 +331,7 @@ impl Root {
                     }
                 }
             }
-            table.reset(&lock);
+            lock.table(kind).reset();
         }
     }
 }
@@ -540,10 +586,13 @@ impl Root {
 mod tests {
     use super::*;
     use crate::{
+        buckets::memory::{
+            self,
+            Shortage, //
+        },
         fixture::{
             self,
             Crowd,
-            Shortage,
             TestEntry, //
         },
         lifecycle,
@@ -651,9 +700,8 @@ mod tests {
     /// So many that a third branch of the table is needed.
     const MANY: usize = 100_000;
 
-    /// How many buckets a table has at first, and how many it keeps.
+    /// How many buckets a table has at first.
     const FEW: u32 = 1 << BUCKET_BITS;
-    const KEPT: u32 = 2048;
 
     /// How many pieces of memory there are for so many buckets: 256 in each, as many of them below
     /// each branch, and a trunk.
@@ -687,8 +735,8 @@ mod tests {
     /// Grows to many buckets, with too little memory now and then, and shrinks again.
     #[test]
     fn a_table_gives_back_what_it_does_not_need() -> Result {
-        let before = fixture::pages::count();
-        let pages = || fixture::pages::count() - before;
+        let before = memory::pages();
+        let pages = || memory::pages() - before;
         let root = fixture::root()?;
         let table = root.table(Kind::Mr);
         let crowd = Crowd::new(Kind::Mr, MANY)?;
@@ -719,12 +767,12 @@ mod tests {
             if checks.next_if_eq(&&left).is_some() {
                 assert!(holds(&root, Kind::Mr, &crowd)?);
                 let buckets = table.bucket_count();
-                assert!(buckets <= (4 * left as u32 + 80).max(KEPT));
+                assert!(buckets <= (4 * left as u32 + 80).max(Table::KEPT));
                 // Two more branches stay, for there may be need of them again.
                 assert!((pages_for(buckets)..=pages_for(buckets) + 2).contains(&pages()));
             }
         }
-        assert_eq!(table.bucket_count(), KEPT);
+        assert_eq!(table.bucket_count(), Table::KEPT);
         root.clean(|_, _| {});
         assert_eq!(table.bucket_count(), FEW);
         assert_eq!(pages(), 0);
@@ -779,15 +827,15 @@ mod tests {
             }
         }
         assert!(shrunk > 10);
-        assert_eq!(table.bucket_count(), KEPT);
+        assert_eq!(table.bucket_count(), Table::KEPT);
         Ok(())
     }
 
     /// Each allocation fails in turn, and is made up for later.
     #[test]
     fn a_table_grows_when_there_is_memory_again() -> Result {
-        let before = fixture::pages::count();
-        let pages = || fixture::pages::count() - before;
+        let before = memory::pages();
+        let pages = || memory::pages() - before;
         for times in 0..6 {
             let root = fixture::root()?;
             let table = root.table(Kind::Pd);

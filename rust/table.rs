@@ -1,12 +1,34 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of one kind of object: its buckets, as many as its entries need.
+//! The table of one kind of object: a hash table that grows and shrinks by one bucket at a time.
+//!
+//! W. Litwin, "Linear hashing: a new tool for file and table addressing", 1980, with the order of
+//! O. Shalev and N. Shavit, "Split-ordered lists: lock-free extensible hash tables", 2006.
+//!
+//! With 2^L buckets the lowest L bits of a hash are the number of its bucket. The next bucket,
+//! number 2^L, takes from bucket 0 what has the next bit set, the one after it from bucket 1, and so
+//! on, until there are twice as many. With six buckets:
+//!
+//! ```text
+//!     hash, the lowest three bits   000   100   010   110   001   101   011   111
+//!     bucket                         0     4     2     2     1     5     3     3
+//! ```
+//!
+//! Hashes stand here in their order, that of their bits in reverse: the hashes of a bucket are a part
+//! of it without a gap, however many buckets there are. So to split a bucket cuts its chain in two,
+//! to merge two appends one to the other, and a key is an exact cursor all the time.
+//!
+//! Who wants the bucket for a hash works out its number, takes its lock, and looks again whether that
+//! still is the one: a split or merge says how many buckets there are before it releases the locks of
+//! both. [`crate::root`] says which lock protects what.
 
 use crate::{
-    bucket::Bucket,
+    bucket::{
+        Bucket,
+        Locked, //
+    },
     buckets::{
         Buckets,
-        LockedBucket,
         Unused, //
     },
     entry::Entry,
@@ -14,58 +36,153 @@ use crate::{
         Hash,
         Key, //
     },
+    size::{
+        parent,
+        Size, //
+    },
     sync::{
         Once,
-        WriteGuard, //
+        PreemptGuard, //
     }, //
 };
-use core::ops::ControlFlow;
+use core::ops::{
+    ControlFlow,
+    Deref,
+    DerefMut, //
+};
+use kernel::{
+    alloc::AllocError,
+    prelude::*, //
+};
 
 /// All of it is read by every lookup, and written only where the table grows or shrinks.
+///
+/// # Invariants
+///
+/// - `size` says how many buckets there are.
+/// - An entry is in the bucket that `size` says for its hash, and no other.
 #[repr(C)]
 pub(crate) struct Table {
+    size: Once<u64>,
     buckets: Buckets,
     grow_above: Once<u32>,
     shrink_below: Once<u32>,
 }
 
+/// The bucket for a hash, locked.
+pub(crate) struct LockedBucket<'a> {
+    bucket: Locked<'a, Entry>,
+    table: &'a Table,
+}
+
+impl<'a> Deref for LockedBucket<'a> {
+    type Target = Locked<'a, Entry>;
+
+    #[inline]
+    fn deref(&self) -> &Self::Target {
+        &self.bucket
+    }
+}
+
+impl DerefMut for LockedBucket<'_> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.bucket
+    }
+}
+
+impl LockedBucket<'_> {
+    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
+    #[inline]
+    pub(crate) fn end(&self, key: Key) -> Option<Key> {
+        // As long as the bucket is locked, nobody changes which hashes are for it.
+        self.table.size().next(key.hash())
+    }
+}
+
 impl Table {
-    /// How many entries the buckets in the root are for.
-    const SMALL: u32 = 32;
-
-    /// How many buckets a table keeps, once it has them, until its root is cleaned: 16 KiB.
-    const KEPT: u32 = 2048;
-
-    /// How many buckets come or go at a time.
-    const STEP: u32 = 16;
-
     /// How many entries are walked over without a pause, where a bucket has more.
     const STRIDE: u32 = 64;
 
-    /// Sets up a table that is zeroed, with the buckets of the root.
+    /// Sets up a table.
     ///
     /// # Safety
     ///
-    /// As for [`Buckets::init`].
+    /// `this` is valid for writes and new. There are `count` empty buckets at `first`, which live as
+    /// long as it; `count` is a power of two.
     pub(crate) unsafe fn init(this: *mut Self, first: *mut Bucket<Entry>, count: u32) {
-        // SAFETY: The field of an object that is valid for writes.
-        let buckets = unsafe { &raw mut (*this).buckets };
         // SAFETY: By the requirements of this function.
-        unsafe { Buckets::init(buckets, first, count) };
-        // SAFETY: The field of a live object.
-        unsafe { &(*this).grow_above }.store(Self::SMALL);
+        let buckets = unsafe { Buckets::new(first, count) };
+        // INVARIANT: There is no entry.
+        let table = Self {
+            size: Once::new(Size::new(count, 0).0),
+            buckets,
+            grow_above: Once::new(Self::SMALL),
+            shrink_below: Once::new(0),
+        };
+        // SAFETY: By the requirements of this function.
+        unsafe { this.write(table) };
+    }
+
+    /// The size of now.
+    #[inline]
+    fn size(&self) -> Size {
+        Size(self.size.load())
     }
 
     /// Locks the bucket for a hash.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn lock(&self, hash: Hash) -> LockedBucket<'_> {
-        self.buckets.lock(hash)
+        match self.try_lock(hash) {
+            Some(bucket) => bucket,
+            None => self.lock_slowly(hash),
+        }
+    }
+
+    /// Locks the bucket for a hash; none if the number of buckets has changed meanwhile.
+    #[inline(always)]
+    fn try_lock(&self, hash: Hash) -> Option<LockedBucket<'_>> {
+        let guard = PreemptGuard::new();
+        let size = Size(self.size.load_acquire());
+        // SAFETY: It is there by the type invariant.
+        let bucket = unsafe { self.buckets.at(size.index(hash), &guard) };
+        // SAFETY: It stays while the guard lives.
+        let bucket = unsafe { Bucket::lock(bucket, guard) };
+        // Whoever splits or merges this one has said so before it was unlocked.
+        (self.size() == size).then_some(LockedBucket {
+            bucket,
+            table: self,
+        })
+    }
+
+    /// The part of [`Self::lock`] for a table that grows or shrinks.
+    #[cold]
+    #[inline(never)]
+    fn lock_slowly(&self, hash: Hash) -> LockedBucket<'_> {
+        loop {
+            if let Some(bucket) = self.try_lock(hash) {
+                return bucket;
+            }
+        }
     }
 
     /// Passes over the buckets from this key on that are empty; none if there is nothing else.
     #[inline]
-    pub(crate) fn skip_empty(&self, from: Key) -> Option<Key> {
-        self.buckets.skip_empty(from)
+    pub(crate) fn skip_empty(&self, mut from: Key) -> Option<Key> {
+        let guard = PreemptGuard::new();
+        loop {
+            let size = Size(self.size.load_acquire());
+            // SAFETY: It is there by the type invariant.
+            let bucket = unsafe { self.buckets.at(size.index(from.hash()), &guard) };
+            // SAFETY: It stays while the guard lives.
+            if !unsafe { bucket.as_ref() }.is_idle() {
+                return Some(from);
+            }
+            // Who had it locked before has said so, see `lock`.
+            if self.size() == size {
+                from = size.next(from.hash())?;
+            }
+        }
     }
 
     /// Calls `f` with the entries that have this key or a greater one, in order, until it breaks
@@ -95,76 +212,253 @@ impl Table {
     }
 }
 
-/// Growing and shrinking.
+/// When to grow and shrink.
 impl Table {
-    /// Are there more entries than the buckets are for?
+    /// How many entries the buckets in the root are for.
+    const SMALL: u32 = 32;
+
+    /// How many buckets a table keeps, once it has them, until its root is cleaned: 16 KiB. Tests
+    /// want to see tables shrink that are not large.
+    pub(crate) const KEPT: u32 = if cfg!(CONFIG_KUNIT = "y") { 32 } else { 2048 };
+
+    /// How many buckets come or go at a time.
+    const STEP: u32 = 16;
+
+    /// Returns true if there are more entries than the buckets are for.
     #[inline]
     pub(crate) fn is_crowded(&self, entries: u32) -> bool {
         entries > self.grow_above.load()
     }
 
-    /// Are there far fewer entries than the buckets are for?
+    /// Returns true if there are far fewer entries than the buckets are for.
     #[inline]
     pub(crate) fn is_sparse(&self, entries: u32) -> bool {
         entries < self.shrink_below.load()
     }
 
-    /// Makes more buckets for so many entries, if there is memory for them: some at a time.
-    pub(crate) fn grow(&self, entries: u32, lock: &WriteGuard<'_>) {
-        for _ in 0..Self::STEP {
-            if self.buckets.grow(lock).is_err() {
-                // Chains get longer. Do not ask again for every single entry.
-                return self.grow_above.store(entries.saturating_add(Self::SMALL));
-            }
-        }
-        self.adapt();
-    }
-
-    /// Takes away some buckets, if there are many; see [`Buckets::shrink`].
-    ///
-    /// A table of a size that is between these bounds stays as it is: four times as many entries as
-    /// it shrinks at make it grow.
-    pub(crate) fn shrink(&self, lock: &WriteGuard<'_>) -> Option<Unused> {
-        let mut unused = None;
-        for _ in 0..Self::STEP {
-            if self.buckets.count() > Self::kept() {
-                unused = self.buckets.shrink(lock).or(unused);
-            }
-        }
-        self.adapt();
-        unused
-    }
-
-    /// Gives up all buckets but those in the root. There is no entry.
-    pub(crate) fn reset(&self, lock: &WriteGuard<'_>) {
-        self.buckets.reset(lock);
-        self.adapt();
-    }
-
-    /// See [`Self::KEPT`]; tests want to see tables shrink that are not large.
-    #[inline]
-    fn kept() -> u32 {
-        #[cfg(CONFIG_KUNIT = "y")]
-        if let Some(kept) = crate::fixture::Kept::instead() {
-            return kept;
-        }
-        Self::KEPT
-    }
-
     /// How many buckets there are.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn bucket_count(&self) -> u32 {
-        self.buckets.count()
+        self.size().count()
+    }
+
+    /// The table for one who changes the number of its buckets.
+    ///
+    /// # Safety
+    ///
+    /// The `rwsem` of the root that the table is in is held for writing during `'a`.
+    pub(crate) unsafe fn resizable(&self) -> Resizable<'_> {
+        // INVARIANT: By the requirement of this function.
+        Resizable(self)
+    }
+}
+
+/// A table, for one who changes the number of its buckets.
+///
+/// # Invariants
+///
+/// The `rwsem` of the root that the table is in is held for writing while this lives, so nobody else
+/// changes the number.
+pub(crate) struct Resizable<'a>(&'a Table);
+
+impl Resizable<'_> {
+    /// Makes more buckets for so many entries, if there is memory for them: some at a time.
+    pub(crate) fn grow(&self, entries: u32) {
+        for _ in 0..Table::STEP {
+            if self.split_next().is_err() {
+                // Chains get longer. Do not ask again for every single entry.
+                let more = entries.saturating_add(Table::SMALL);
+                return self.0.grow_above.store(more);
+            }
+        }
+        self.set_bounds();
+    }
+
+    /// Takes away some buckets, if there are many. Returns memory that is not needed any more.
+    ///
+    /// A table of a size that is between the bounds stays as it is: four times as many entries as it
+    /// shrinks at make it grow.
+    pub(crate) fn shrink(&self) -> Option<Unused> {
+        let mut unused = None;
+        for _ in 0..Table::STEP {
+            if self.0.size().count() > Table::KEPT {
+                unused = self.merge_last().or(unused);
+            }
+        }
+        self.set_bounds();
+        unused
+    }
+
+    /// Gives up all buckets but those in the root. Sleeps.
+    pub(crate) fn reset(&self) {
+        let first_count = self.0.buckets.first_count();
+        if self.0.size().count() > first_count {
+            while self.0.size().count() > first_count {
+                drop(self.merge_last());
+            }
+            // SAFETY: There was another bucket, and nobody else changes the number by the type
+            // invariant.
+            unsafe { self.0.buckets.reset() };
+        }
+        self.set_bounds();
     }
 
     /// Works out the bounds for the buckets of now.
-    fn adapt(&self) {
-        let count = self.buckets.count();
+    fn set_bounds(&self) {
+        let count = self.0.size().count();
         // Some buckets are not split yet, and have twice as many entries as others.
-        self.grow_above.store((count / 4 * 3).max(Self::SMALL));
-        self.shrink_below.store(match count > Self::kept() {
+        let grow_above = (count / 4 * 3).max(Table::SMALL);
+        let shrink_below = match count > Table::KEPT {
             true => count / 4,
             false => 0,
-        });
+        };
+        self.0.grow_above.store(grow_above);
+        self.0.shrink_below.store(shrink_below);
+    }
+
+    /// Adds a bucket: splits the next one.
+    ///
+    /// # Errors
+    ///
+    /// There is no memory, or there are as many as can be.
+    fn split_next(&self) -> Result<(), AllocError> {
+        let size = self.0.size();
+        let new = size.count();
+        // SAFETY: By the type invariant.
+        unsafe { self.0.buckets.provide(new) }?;
+        let (old, bit) = parent(new);
+        // SAFETY: The old one is there, and memory for the new one was provided.
+        let (mut lower, mut upper) = unsafe { self.lock_both(old, new) };
+        // SAFETY: The chain is sorted: those with the bit stand last. The new bucket is empty.
+        unsafe { lower.split(&mut upper, |entry| entry.key().hash().bits() & bit != 0) };
+        // INVARIANT: They are where the new size says.
+        self.0.size.store_release(size.grow(new.wrapping_add(1)).0);
+        drop(upper);
+        drop(lower);
+        Ok(())
+    }
+
+    /// Takes a bucket away, but none of the first ones: merges the last one with the one that it was
+    /// split from. Returns memory that is not needed any more.
+    fn merge_last(&self) -> Option<Unused> {
+        let size = self.0.size();
+        if size.count() <= self.0.buckets.first_count() {
+            return None;
+        }
+        let last = size.count().wrapping_sub(1);
+        let (old, _) = parent(last);
+        // SAFETY: Both are there.
+        let (mut lower, mut upper) = unsafe { self.lock_both(old, last) };
+        // SAFETY: Those in the upper one have the bit that those in the lower one have not.
+        unsafe { lower.merge(&mut upper) };
+        // INVARIANT: They are where the new size says.
+        self.0.size.store_release(size.shrink(last).0);
+        drop(upper);
+        drop(lower);
+        // SAFETY: It was the last one, and nobody else changes the number by the type invariant.
+        unsafe { self.0.buckets.retire(last) }
+    }
+
+    /// Locks two buckets, the lower one first.
+    ///
+    /// # Safety
+    ///
+    /// There is memory for both.
+    unsafe fn lock_both(&self, lower: u32, upper: u32) -> (Locked<'_, Entry>, Locked<'_, Entry>) {
+        let guard = PreemptGuard::new();
+        // SAFETY: By the requirement of this function.
+        let lower = unsafe { self.0.buckets.at(lower, &guard) };
+        // SAFETY: By the requirement of this function.
+        let upper = unsafe { self.0.buckets.at(upper, &guard) };
+        // SAFETY: It stays: nobody else takes memory away by the type invariant.
+        let lower = unsafe { Bucket::lock(lower, guard) };
+        // SAFETY: It stays: nobody else takes memory away by the type invariant.
+        let upper = unsafe { Bucket::lock_upper(upper, PreemptGuard::new()) };
+        (lower, upper)
+    }
+}
+
+#[kernel::prelude::kunit_tests(restrack_table)]
+mod tests {
+    use super::*;
+    use crate::fixture::{
+        self,
+        Elsewhere,
+        Meeting, //
+    };
+    use kernel::sync::Arc;
+
+    /// How many buckets there are at first.
+    const FEW: u32 = 16;
+
+    /// A hash by its rank.
+    fn hash(rank: u32) -> Hash {
+        Key::from_cursor(u64::from(rank) << 32).hash()
+    }
+
+    /// Some buckets of which some are used, shared by two threads.
+    struct Shared {
+        table: Table,
+        first: KBox<[Bucket<Entry>; 2 * FEW as usize]>,
+        meeting: Meeting,
+    }
+
+    // SAFETY: What the pointers lead to goes with it.
+    unsafe impl Send for Shared {}
+
+    // SAFETY: As a root, it may be used from any thread.
+    unsafe impl Sync for Shared {}
+
+    impl Shared {
+        fn new() -> Result<Arc<Self>> {
+            let first = [const { Bucket::new() }; 2 * FEW as usize];
+            let mut first = KBox::new(first, GFP_KERNEL)?;
+            let table = Table {
+                size: Once::new(Size::new(FEW, 0).0),
+                // SAFETY: They live as long as this.
+                buckets: unsafe { Buckets::new(first.as_mut_ptr(), 2 * FEW) },
+                grow_above: Once::new(u32::MAX),
+                shrink_below: Once::new(0),
+            };
+            let shared = Self {
+                table,
+                first,
+                meeting: Meeting::new(),
+            };
+            Ok(Arc::new(shared, GFP_KERNEL)?)
+        }
+
+        /// Is nobody in this bucket?
+        fn is_idle(&self, index: u32) -> bool {
+            self.first
+                .get(index as usize)
+                .is_some_and(|bucket| bucket.is_idle())
+        }
+    }
+
+    /// While one waits for a lock, the bucket that it is for is split.
+    #[test]
+    fn who_waited_for_a_lock_has_that_of_the_right_bucket() -> Result {
+        for _ in 0..20 {
+            let shared = Shared::new()?;
+            let (lower, upper) = (hash(0), hash(FEW.reverse_bits()));
+            assert!(shared.table.size().index(upper) == 0);
+            let other = shared.clone();
+            let waits = Elsewhere::start(move || {
+                other.meeting.attend();
+                let _bucket = other.table.lock(upper);
+                other.is_idle(0) && !other.is_idle(FEW)
+            })?;
+            shared.meeting.expect();
+            let bucket = shared.table.lock(lower);
+            shared.meeting.attend();
+            fixture::dawdle();
+            let size = shared.table.size();
+            shared.table.size.store_release(size.grow(FEW + 1).0);
+            drop(bucket);
+            assert!(waits.end()?);
+            assert!(shared.is_idle(0) && shared.is_idle(FEW));
+        }
+        Ok(())
     }
 }

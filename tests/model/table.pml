@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
  * The protocol of a table that grows and shrinks while others look, add, delete
- * and walk. See rust/buckets.rs and rust/table.rs.
+ * and walk. See rust/table.rs.
  *
  * One to MOST buckets. Two of them are in the root, the others in a page that
  * comes and goes; there is memory for two such pages. Two entries: A is there all
