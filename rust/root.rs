@@ -56,12 +56,9 @@ use crate::{
         Table, //
     }, //
 };
-use core::{
-    mem::{
-        offset_of,
-        MaybeUninit, //
-    },
-    ops::ControlFlow, //
+use core::mem::{
+    offset_of,
+    MaybeUninit, //
 };
 use kernel::{
     pid_namespace::PidNamespace,
@@ -475,16 +472,18 @@ impl Root {
 
     /// How many of the objects have an owner that is seen from a PID namespace.
     pub(crate) fn count_in(&self, kind: Kind, ns: &PidNamespace, details: bool) -> i32 {
-        let mut count = 0i32;
-        let _: Option<()> = self.table(kind).walk(Key::FIRST, |entry| {
-            if is_met(entry, details)
+        let is_counted = |entry: &&Entry| {
+            is_met(entry, details)
                 && entry.state() == State::Tracked
                 && entry.owner().is_seen_from(ns)
-            {
+        };
+        let mut count = 0i32;
+        let mut walk = self.table(kind).walk(Key::FIRST);
+        while let Some(mut bucket) = walk.next_bucket() {
+            for _ in bucket.entries().filter(is_counted) {
                 count = count.saturating_add(1);
             }
-            ControlFlow::Continue(())
-        });
+        }
         count
     }
 
@@ -519,15 +518,15 @@ impl Root {
         if self.count(kind, true) == 0 {
             return None;
         }
-        let start = Key::from_cursor(*cursor);
-        let found = self.table(kind).walk(start, |entry| {
-            match is_met(entry, details).then(|| entry.find()).flatten() {
-                Some(found) => ControlFlow::Break(found),
-                None => ControlFlow::Continue(()),
+        let mut walk = self.table(kind).walk(Key::from_cursor(*cursor));
+        while let Some(mut bucket) = walk.next_bucket() {
+            let mut met = bucket.entries().filter(|entry| is_met(entry, details));
+            if let Some(found) = met.find_map(Entry::find) {
+                *cursor = found.key().next().into_cursor();
+                return Some(found);
             }
-        })?;
-        *cursor = found.key().next().into_cursor();
-        Some(found)
+        }
+        None
     }
 
     /// Writes the keys of the objects at or behind a cursor to `keys`, as C code gets them, until
@@ -540,19 +539,19 @@ impl Root {
         details: bool,
         keys: &mut [MaybeUninit<u64>],
     ) -> usize {
-        let start = Key::from_cursor(*cursor);
         let room = keys.len();
         let mut slots = keys.iter_mut();
-        let rest = self.table(kind).walk(start, |entry| {
-            if is_met(entry, details) {
-                match slots.next() {
-                    Some(slot) => slot.write(entry.key().into_sortable(entry.id())),
-                    None => return ControlFlow::Break(entry.key()),
+        let mut walk = self.table(kind).walk(Key::from_cursor(*cursor));
+        *cursor = Key::LAST.into_cursor();
+        'walk: while let Some(mut bucket) = walk.next_bucket() {
+            for entry in bucket.entries().filter(|entry| is_met(entry, details)) {
+                let Some(slot) = slots.next() else {
+                    *cursor = entry.key().into_cursor();
+                    break 'walk;
                 };
+                slot.write(entry.key().into_sortable(entry.id()));
             }
-            ControlFlow::Continue(())
-        });
-        *cursor = rest.unwrap_or(Key::LAST).into_cursor();
+        }
         room.saturating_sub(slots.len())
     }
 

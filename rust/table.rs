@@ -46,7 +46,6 @@ use crate::{
     }, //
 };
 use core::ops::{
-    ControlFlow,
     Deref,
     DerefMut, //
 };
@@ -101,9 +100,6 @@ impl LockedBucket<'_> {
 }
 
 impl Table {
-    /// How many entries are walked over without a pause, where a bucket has more.
-    const STRIDE: u32 = 64;
-
     /// Sets up a table.
     ///
     /// # Safety
@@ -185,30 +181,63 @@ impl Table {
         }
     }
 
-    /// Calls `f` with the entries that have this key or a greater one, in order, until it breaks
-    /// off. An entry that is there all the time is met, exactly once; `f` is called with the lock of
-    /// its bucket held.
+    /// A walk over the entries that have this key or a greater one.
     #[inline]
-    pub(crate) fn walk<T>(
-        &self,
-        mut from: Key,
-        mut f: impl FnMut(&Entry) -> ControlFlow<T>,
-    ) -> Option<T> {
-        loop {
-            from = self.skip_empty(from)?;
-            let bucket = self.lock(from.hash());
-            let mut next = bucket.end(from);
-            for (count, entry) in (0..).zip(bucket.iter_from(from)) {
-                if count == Self::STRIDE {
-                    next = Some(entry.key());
-                    break;
-                }
-                if let ControlFlow::Break(found) = f(entry) {
-                    return Some(found);
-                }
-            }
-            from = next?;
+    pub(crate) fn walk(&self, from: Key) -> Walk<'_> {
+        Walk {
+            table: self,
+            from: Some(from),
         }
+    }
+}
+
+/// A walk over a table, in the order of keys. An entry that is there all the time is met, exactly
+/// once.
+pub(crate) struct Walk<'a> {
+    table: &'a Table,
+    /// Where it goes on.
+    from: Option<Key>,
+}
+
+impl Walk<'_> {
+    /// Locks the next bucket that is not empty, or the same one again if there is more in it.
+    #[inline]
+    pub(crate) fn next_bucket(&mut self) -> Option<WalkedBucket<'_>> {
+        let from = self.table.skip_empty(self.from?)?;
+        let bucket = self.table.lock(from.hash());
+        self.from = bucket.end(from);
+        Some(WalkedBucket {
+            bucket,
+            from,
+            next: &mut self.from,
+        })
+    }
+}
+
+/// The bucket that a walk has come to, locked.
+pub(crate) struct WalkedBucket<'w> {
+    bucket: LockedBucket<'w>,
+    from: Key,
+    next: &'w mut Option<Key>,
+}
+
+impl WalkedBucket<'_> {
+    /// How many entries are met without a pause, where a bucket has more.
+    const STRIDE: u32 = 64;
+
+    /// The entries in the bucket that the walk has not met yet; if they are many, the first of them.
+    #[inline]
+    pub(crate) fn entries(&mut self) -> impl Iterator<Item = &Entry> {
+        let next: &mut Option<Key> = self.next;
+        let mut left = Self::STRIDE;
+        self.bucket.iter_from(self.from).map_while(move |entry| {
+            let Some(rest) = left.checked_sub(1) else {
+                *next = Some(entry.key());
+                return None;
+            };
+            left = rest;
+            Some(entry)
+        })
     }
 }
 
