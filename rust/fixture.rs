@@ -67,7 +67,7 @@ impl Deref for TestRoot {
 
 impl Drop for TestRoot {
     fn drop(&mut self) {
-        self.0.clean(|_, _| {});
+        self.0.clean();
     }
 }
 

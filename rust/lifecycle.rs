@@ -265,18 +265,7 @@ pub(crate) fn sync(entry: &Updater<'_>) {
 
 /// Reports and unlinks all entries of a root: `rdma_restrack_clean()`.
 pub(crate) fn clean(root: &Root) {
-    let mut first = None;
-    root.clean(|kind, entry| {
-        first.get_or_insert((kind, entry.id()));
-        pr_err!(
-            "leaked: {} {}, owned by {}, {} s old\n",
-            kind.name(),
-            entry.id(),
-            entry.owner(),
-            entry.age(),
-        );
-    });
-    if let Some((kind, id)) = first {
+    if let (_, Some((kind, id))) = root.clean() {
         Misuse::Leaked.warn(c"rdma_restrack_clean", kind as u32, id);
     }
 }

@@ -368,8 +368,7 @@ impl World {
         let Some(root) = self.roots.get(index) else {
             return Err("no such root");
         };
-        let mut told = 0;
-        root.clean(|_, _| told += 1);
+        let (told, _) = root.clean();
         let mut count = 0;
         for (entry, known) in &mut self.entries {
             if known.is_linked() && known.root == index {

@@ -303,33 +303,39 @@ impl Root {
         }
     }
 
-    /// Unlinks all entries and makes them invalid; `report` is told of each before. Frees what the
-    /// table had allocated.
+    /// Reports and unlinks all entries, and makes them invalid. Frees what the table had allocated.
+    /// Returns how many entries there were, and the kind and number of the first.
     ///
     /// Nothing else may run on the root. Should a deletion do so all the same: while its entry has a
     /// place it waits for the lock of its bucket, and when its entry has none nothing here touches
     /// that any more.
-    pub(crate) fn clean(&self, mut report: impl FnMut(Kind, &Entry)) {
+    pub(crate) fn clean(&self) -> (usize, Option<(Kind, u32)>) {
         let lock = ResizeGuard::lock(self);
+        let (mut first, mut count) = (None, 0usize);
         for kind in Kind::ALL {
-            let table = self.table(kind);
-            let mut from = Some(Key::FIRST);
-            while let Some(key) = from.and_then(|from| table.skip_empty(from)) {
-                let mut bucket = table.lock(key.hash());
+            let mut walk = self.table(kind).walk(Key::FIRST);
+            while let Some(mut bucket) = walk.next_bucket() {
                 // SAFETY: The entry becomes an orphan.
-                match unsafe { bucket.pop_first() } {
-                    None => from = bucket.end(key),
-                    Some(entry) => {
-                        report(kind, entry);
-                        self.forget(kind, entry);
-                        // SAFETY: It was unlinked, the bucket is still locked, and the entry is not
-                        // used any more.
-                        unsafe { entry.orphan() };
-                    }
-                }
+                let Some(entry) = (unsafe { bucket.pop_first() }) else {
+                    continue;
+                };
+                first.get_or_insert((kind, entry.id()));
+                count = count.saturating_add(1);
+                pr_err!(
+                    "leaked: {} {}, owned by {}, {} s old\n",
+                    kind.name(),
+                    entry.id(),
+                    entry.owner(),
+                    entry.age(),
+                );
+                self.forget(kind, entry);
+                // SAFETY: It was unlinked, the bucket is still locked, and the entry is not used any
+                // more.
+                unsafe { entry.orphan() };
             }
             lock.table(kind).reset();
         }
+        (count, first)
     }
 }
 
@@ -772,7 +778,7 @@ mod tests {
             }
         }
         assert_eq!(table.bucket_count(), Table::KEPT);
-        root.clean(|_, _| {});
+        assert!(root.clean() == (0, None));
         assert_eq!(table.bucket_count(), FEW);
         assert_eq!(pages(), 0);
         // And all begins anew.
@@ -1145,12 +1151,8 @@ mod tests {
         let dying = TestEntry::tracked(&root, Kind::Cq)?;
         lifecycle::begin_del(&dying.updater());
 
-        let mut told = 0;
-        root.clean(|kind, entry| told += 100 * entry.id() + kind as u32 + 1);
-        assert_eq!(
-            told,
-            (Kind::Pd as u32 + 1) + (300 + Kind::Qp as u32 + 1) + (Kind::Cq as u32 + 1)
-        );
+        assert!(root.clean() == (3, Some((Kind::Pd, pd.id()))));
+        assert!(root.clean() == (0, None));
         for kind in Kind::ALL {
             assert_eq!(root.count(kind, true), 0);
             assert_eq!(root.count(kind, false), 0);

@@ -164,7 +164,7 @@ impl Table {
 
     /// Passes over the buckets from this key on that are empty; none if there is nothing else.
     #[inline]
-    pub(crate) fn skip_empty(&self, mut from: Key) -> Option<Key> {
+    fn skip_empty(&self, mut from: Key) -> Option<Key> {
         let guard = PreemptGuard::new();
         loop {
             let size = Size(self.size.load_acquire());
@@ -238,6 +238,17 @@ impl WalkedBucket<'_> {
             left = rest;
             Some(entry)
         })
+    }
+
+    /// Takes the first entry out. The walk comes back to this bucket until it is empty.
+    ///
+    /// # Safety
+    ///
+    /// Nobody takes the entry for one that is in a bucket when the lock is released.
+    pub(crate) unsafe fn pop_first(&mut self) -> Option<&Entry> {
+        *self.next = Some(self.from);
+        // SAFETY: By the requirement of this function.
+        unsafe { self.bucket.pop_first() }
     }
 }
 
