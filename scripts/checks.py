@@ -94,6 +94,15 @@ def panics(step, kernel):
         step.fail(f"it refers to {', '.join(paths)}")
 
 
+def wrong_uses(step, kernel):
+    """what the types forbid does not compile"""
+    out = modules.folder(kernel.variant)
+    step.run(kernel.root.enter(
+        ["python3", "-B", CHECKOUT / "tests/compile_fail/check.py", CHECKOUT / "rust",
+         out / "module", out / "compile_fail"],
+        readable=[CHECKOUT, kernel.source, kernel.objects], writable=[out]), "see the log")
+
+
 def patches(step, kernel):
     """a semantic patch that no longer applies says so"""
     step.run(_inside(kernel, CHECKOUT / "scripts/stale_patches.py",
@@ -144,7 +153,7 @@ def parsers(step, _kernel):
              "see the log")
 
 
-CHECKS = (spdx, rustfmt, clippy, unsafe, panics, patches, mutants, checkpatch, kernel_doc, python,
+CHECKS = (spdx, rustfmt, clippy, unsafe, panics, wrong_uses, patches, mutants, checkpatch, kernel_doc, python,
           shell, parsers)
 
 
