@@ -2,40 +2,46 @@
 /*
  * RDMA resource tracker (restrack): the C interface of rdma_restrack.ko.
  *
- * An RDMA device keeps one &struct rdma_restrack_root; every object that the
- * device hands out carries one &struct rdma_restrack_entry. The tracker knows
- * which entries are alive and who owns them, and rdma_restrack_del() does not
- * return while anybody still holds a reference from rdma_restrack_get(),
- * rdma_restrack_get_byid() or rdma_restrack_next().
+ * An RDMA device embeds one &struct rdma_restrack_root, and each object of the
+ * device one &struct rdma_restrack_entry. The tracker knows which entries are
+ * alive and who owns them. A reader takes a reference to an entry. Whoever
+ * destroys the object waits until all readers have put their references.
  *
- * Two ways to use an entry, on the same type:
+ * The life of an entry:
  *
- *  - in one call: a zeroed entry, @type set (and @kern_name for a kernel
- *    owner, and rdma_restrack_no_track() for an object that nobody is to see),
- *    then rdma_restrack_add(), later rdma_restrack_del(). All of the entry has
- *    to be zero but for what is set, and what is set stays set;
- *  - in steps: rdma_restrack_new(), then rdma_restrack_set_name() or
- *    rdma_restrack_parent_name(), then rdma_restrack_add(), later
- *    rdma_restrack_del(), or rdma_restrack_begin_del() followed by
- *    rdma_restrack_commit_del() or rdma_restrack_abort_del(). The memory of the
- *    entry may hold anything before rdma_restrack_new(), which sets all of it;
- *    rdma_restrack_no_track() comes after that.
+ *	rdma_restrack_new(res, type);
+ *	rdma_restrack_set_name(res, name);	or rdma_restrack_parent_name()
+ *	rdma_restrack_no_track(res);		only if the object is to be hidden
+ *	rdma_restrack_add(res);
+ *	...
+ *	rdma_restrack_del(res);
  *
- * An entry that was deleted is like one that was zeroed, but for what the caller
- * had set: it may be added again, in either way.
+ * An entry in zeroed memory may go to rdma_restrack_add() at once, with its
+ * &rdma_restrack_entry.type set, and &rdma_restrack_entry.kern_name if the
+ * kernel is to own the object.
  *
- * Locking: the caller serialises the functions that change one entry (new,
- * set_name, parent_name, add, sync, begin_del, abort_del, commit_del, del)
- * against each other, as the creator and destroyer of an object does anyway.
- * While a root is initialized or cleaned, nothing else runs on it or on the
- * entries in it. Everything else may run at any time, in parallel, on any entry
- * or root. Functions that may sleep say so.
+ * Where rdma_restrack_del() is not enough:
  *
- * Bad use (a NULL pointer, a type outside the enumeration, an entry added
- * twice, ...) is reported once per kind with a warning that names the function,
- * the type and the number of the object, and is otherwise without effect.
- * Some bad use cannot be noticed, and what is said to be the caller's to see to
- * is of that kind.
+ *  - the driver may refuse to destroy the object: rdma_restrack_begin_del(),
+ *    then rdma_restrack_commit_del() or rdma_restrack_abort_del();
+ *  - the driver may refuse, and frees the memory of the entry if it does not:
+ *    rdma_restrack_begin_free(), then rdma_restrack_commit_free() or
+ *    rdma_restrack_abort_free().
+ *
+ * A deleted entry may be added again, in either way.
+ *
+ * Locking: whoever creates and destroys an object calls the functions that
+ * change its entry (new, set_name, parent_name, no_track, add, sync, and all of
+ * del and free) one at a time. Everything else may run in parallel, on any
+ * entry and any root, except where a function says otherwise.
+ *
+ * Context: most functions need process context and may sleep. "Any context"
+ * includes interrupt handlers.
+ *
+ * Misuse: a NULL pointer, a type that does not exist and the like give one
+ * warning per kind of mistake and boot. It names the function, the type and the
+ * number of the object. The call has no other effect. What a function says that
+ * its caller must ensure is not checked.
  */
 
 #ifndef _RDMA_RESTRACK_H_
@@ -160,46 +166,47 @@ struct rdma_restrack_entry {
  */
 
 /**
- * rdma_restrack_init() - initialize resource tracking
- * @res: resource tracking root, zeroed
+ * rdma_restrack_init() - initialize a root
+ * @res: root; all of its memory is zero
  *
- * Allocates nothing and cannot fail.
+ * Cannot fail. Nothing else may use the root before this returns.
+ *
+ * Context: Any context. Allocates nothing.
  */
 void rdma_restrack_init(struct rdma_restrack_root *res);
 
 /**
- * rdma_restrack_clean() - clean resource tracking
- * @res: resource tracking root
+ * rdma_restrack_clean() - report and unlink what is left in a root
+ * @res: root
  *
- * Call it when the device goes away and its objects are gone. Entries that are
- * still there are a leak: each is reported with type, number, owner and age,
- * unlinked and marked invalid. All functions still work on such an entry, and
- * its readers are still waited for, but neither the root nor the device is
- * touched, so that they may be freed before it.
+ * To be called when the device goes away and its objects are gone. An entry
+ * that is still linked is a leak: it is reported with its type, number, owner
+ * and age, unlinked, and no longer valid. All functions still work on such an
+ * entry, its readers are still waited for, and neither the root nor the device
+ * is touched. So both may be freed before it.
  *
- * It is the caller's to see to that nothing else runs on the root meanwhile, or
- * on an entry in it: no lookup, no walk, no count, and none of the functions
- * that change an entry. (One that has read where the entry is linked goes on to
- * take the lock that is there, or to count what is there, and nobody keeps the
- * memory of the root for it.) Even so a deletion that comes too late and finds
- * its entry unlinked may free it at once: the entry is not written to after it
- * was given up. May sleep.
+ * The caller must ensure that nothing else runs on the root, or on an entry
+ * that is linked in it: memory that lookups read is freed here.
+ *
+ * Context: Process context. May sleep.
  */
 void rdma_restrack_clean(struct rdma_restrack_root *res);
 
 /**
- * rdma_restrack_count() - the current usage of specific object
- * @res: resource tracking root
- * @type: actual type of object to count
- * @ns: PID namespace of the one who asks; NULL means the initial one
+ * rdma_restrack_count() - count the objects of one type
+ * @res: root
+ * @type: type of the objects
+ * @ns: PID namespace to count for; NULL means the initial one
  *
- * In the initial PID namespace this counts all objects in constant time. In any
- * other namespace it counts those whose owner has a PID there, in time linear
- * in the number of objects; objects of the kernel are not seen from there.
- * Objects with driver details are not counted, see
- * rdma_restrack_count_details(). May sleep.
+ * The initial PID namespace counts all objects, in constant time. Any other one
+ * counts the objects whose owner is a process that has a PID there, in time
+ * linear in the number of all objects. Queue pairs of driver-specific types are
+ * left out, see rdma_restrack_count_details(). While objects come and go, the
+ * result may be off by those.
  *
- * Return: the number of objects, 0 for a type that does not exist.
+ * Context: Any context, without a lock, for the initial PID namespace; else
+ * process context, may sleep.
+ * Return: the number of objects; 0 for a bad argument.
  */
 int rdma_restrack_count(struct rdma_restrack_root *res,
 			enum rdma_restrack_type type, struct pid_namespace *ns);
@@ -210,173 +217,193 @@ int rdma_restrack_count(struct rdma_restrack_root *res,
 
 /**
  * rdma_restrack_new() - initialize an entry
- * @res: resource entry
+ * @res: entry; its memory may hold anything
  * @type: type of the object
  *
- * Sets all members, whatever the memory holds: @type as given, one reference,
- * no owner, to be tracked. From then on rdma_restrack_put() may drop a half-built
- * object: the last put of an entry that was never added releases its owner.
+ * Sets all members: @type, one reference, no owner, to be tracked. An object
+ * that is given up before rdma_restrack_add() needs one rdma_restrack_put(),
+ * which releases its owner.
  *
- * As it reads nothing, it is the caller's to see to that the entry is not in use:
- * not tracked, and without a process that was set as its owner and not released
- * by rdma_restrack_put() or rdma_restrack_del(). Does not sleep.
+ * The caller must ensure that the entry is not tracked, and that no process is
+ * set as its owner: that reference would be lost.
+ *
+ * Context: Any context.
  */
 void rdma_restrack_new(struct rdma_restrack_entry *res,
 		       enum rdma_restrack_type type);
 
 /**
  * rdma_restrack_set_name() - set the owner of an object
- * @res: resource entry
- * @caller: name of the kernel module that owns the object, valid as long as the
- *	entry is; NULL if the owner is the current process
+ * @res: entry, new or zeroed
+ * @caller: name of the kernel module that owns the object, which must stay as
+ *	long as the object; NULL if the current process owns it
  *
- * Replaces the owner that there was, as long as the entry is not added. That of
- * an entry that is, up to the end of rdma_restrack_del(), others may be reading:
- * it stays, and there is a warning.
+ * Replaces an owner that was set before. The owner of an entry that was added
+ * stays until rdma_restrack_del() has returned, for others may be reading it: a
+ * call before that gives a warning.
+ *
+ * Context: Process context. Does not sleep.
  */
 void rdma_restrack_set_name(struct rdma_restrack_entry *res,
 			    const char *caller);
 
 /**
- * rdma_restrack_parent_name() - let an object belong to the owner of another
- * @dst: resource entry that gets an owner
- * @parent: resource entry whose owner it is, tracked or not; it must stay, and
- *	keep its owner, during the call
+ * rdma_restrack_parent_name() - set the owner of an object to that of another
+ * @dst: entry, as for rdma_restrack_set_name()
+ * @parent: entry whose owner is taken, tracked or not; the caller must ensure
+ *	that it keeps that owner during the call
  *
- * As rdma_restrack_set_name() otherwise. If the owner of @parent was a process
- * and has been released, nothing changes.
+ * Does nothing if @parent belonged to a process and has released it.
+ *
+ * Context: Process context. Does not sleep.
  */
 void rdma_restrack_parent_name(struct rdma_restrack_entry *dst,
 			       const struct rdma_restrack_entry *parent);
 
 /**
- * rdma_restrack_add() - add object to the resource tracking database
- * @res: resource entry, with &rdma_restrack_entry.type set and embedded in an
- *	object whose device is set
+ * rdma_restrack_add() - track an object
+ * @res: entry, new or zeroed with its type set; embedded in an object whose
+ *	device is set, and the type, number, port and PD of a queue pair, and
+ *	the number of a counter
  *
- * An entry that has not been through rdma_restrack_new() is initialized here,
- * and one without an owner gets one: its &rdma_restrack_entry.kern_name if that
- * is set; else, for a queue pair, the kernel name of its protection domain;
- * else the current process. Allocates nothing and cannot fail: objects of one
- * type that carry the same number are all tracked. May sleep.
+ * Readers may find the object before this returns. An entry without an owner
+ * gets one: its &rdma_restrack_entry.kern_name if that is set; else, for a
+ * queue pair, the kernel name of its PD; else the current process.
+ *
+ * Cannot fail: it needs no memory, and objects of one type with equal numbers
+ * are all tracked. The entry must stay where it is until it is deleted, or its
+ * root is cleaned. An entry after rdma_restrack_no_track() is not linked; all
+ * functions work on it, but nobody finds it.
+ *
+ * Context: Process context. May sleep.
  */
 void rdma_restrack_add(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_del() - delete object from the resource tracking database
- * @res: resource entry
+ * rdma_restrack_del() - stop tracking an object
+ * @res: entry
  *
- * Takes the entry out, waits until the last reader has put its reference and
- * releases the owner. On an entry that is not tracked it only releases the
- * owner, so it may be called twice. May sleep.
+ * Unlinks the entry, waits until the last reader has put its reference, and
+ * releases the owner. If the entry is not tracked it only releases the owner,
+ * so a second call does nothing.
  *
- * The wait has no end other than that: a reference that nobody puts, or so many
- * that they cannot be counted, is for ever. A message says so, with the stack of
- * the one who waits.
+ * The wait ends only with the last put: a reference that nobody puts, or a
+ * saturated count, means for ever. While it lasts, a message names the object
+ * every 10 s (module parameter wait_report), with the stack of the waiting task
+ * less and less often.
+ *
+ * Context: Process context. Sleeps. The caller must hold no reference to the
+ * entry, and nothing that a reader needs before it can put its own.
  */
 void rdma_restrack_del(struct rdma_restrack_entry *res);
 
 /**
  * rdma_restrack_begin_del() - make an object unreachable, reversibly
- * @res: resource entry
+ * @res: entry
  *
- * After this no lookup finds the entry and no reader holds it, but it keeps its
- * place until rdma_restrack_commit_del() or rdma_restrack_abort_del() decides,
- * one of which the caller has to call before the object goes, and before its
- * device does. A new object with the same number may be added meanwhile. Without
- * effect on an entry that is not tracked, or for which it was called already.
- * May sleep, as rdma_restrack_del() does.
+ * Waits as rdma_restrack_del() does. Then no lookup finds the entry and no
+ * reader holds it, but it keeps its place, its number and its owner. The caller
+ * must call rdma_restrack_commit_del() or rdma_restrack_abort_del() before the
+ * object goes, and before its device does. Another object with the same number
+ * may be added meanwhile. Does nothing for an entry that is not tracked, or the
+ * second time.
+ *
+ * Context: As for rdma_restrack_del().
  */
 void rdma_restrack_begin_del(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_abort_del() - bring an object back after
- * rdma_restrack_begin_del(), because it could not be destroyed
- * @res: resource entry
+ * rdma_restrack_abort_del() - make an object reachable again
+ * @res: entry, after rdma_restrack_begin_del()
  *
- * The object must be as readers may see it again, with the number that it had.
- * Without effect on an entry that was never added; a warning without
- * rdma_restrack_begin_del(). May sleep.
+ * For an object that could not be destroyed. It must be in a state that readers
+ * may see. Does nothing for an entry that is not tracked; an entry that is
+ * tracked, but not being deleted, gives a warning.
+ *
+ * Context: Process context. May sleep.
  */
 void rdma_restrack_abort_del(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_commit_del() - finish what rdma_restrack_begin_del() began
- * @res: resource entry
+ * rdma_restrack_commit_del() - finish a deletion
+ * @res: entry, after rdma_restrack_begin_del()
  *
- * Takes the entry out and releases the owner. Without rdma_restrack_begin_del()
- * it is rdma_restrack_del(). May sleep.
+ * Unlinks the entry and releases the owner. Without rdma_restrack_begin_del()
+ * this is rdma_restrack_del().
+ *
+ * Context: Process context. May sleep.
  */
 void rdma_restrack_commit_del(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_sync() - let readers of an old state of the object leave
- * @res: resource entry
+ * rdma_restrack_sync() - wait until no reader sees the old state of an object
+ * @res: entry
  *
- * Waits until nobody holds a reference and makes the object available again: a
- * reader that comes afterwards sees what the caller changed before the call,
- * e.g. the PD of a re-registered MR. The change itself is the caller's to make so
- * that readers who are still there can bear it (WRITE_ONCE(), and what it was
- * stays until this returns). No lookup finds the entry meanwhile. Without effect
- * on an entry that is not tracked or is being deleted. Must not run in parallel
- * with rdma_restrack_del() or rdma_restrack_begin_del() of the same entry, nor be
- * called by one who holds a reference. May sleep, as rdma_restrack_del() does.
+ * Waits as rdma_restrack_del() does, then makes the object available again. A
+ * reader that comes later sees what the caller changed before the call, e.g.
+ * the PD of a re-registered MR. Readers that came earlier may see the change
+ * too: make it with WRITE_ONCE(), and keep the old value alive until this
+ * returns. No lookup finds the entry meanwhile. Does nothing for an entry that
+ * is not tracked or is being deleted.
+ *
+ * Context: As for rdma_restrack_del().
  */
 void rdma_restrack_sync(struct rdma_restrack_entry *res);
 
 /**
- * rdma_is_kernel_res() - check the owner of resource
- * @res: resource entry
+ * rdma_is_kernel_res() - check whether the kernel owns an object
+ * @res: entry
  *
- * Return: true unless the object belongs to a process.
+ * Context: Any context.
+ * Return: false if the object belongs to a process, else true.
  */
 bool rdma_is_kernel_res(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_get() - grab to protect resource from release
- * @res: resource entry; its memory must be safe to touch, which the tracker
- *	guarantees only to those who hold a reference or own the object
+ * rdma_restrack_get() - take a reference to an entry
+ * @res: entry; the caller must own the object, hold a reference already, or
+ *	know otherwise that its memory stays during the call
  *
- * Takes no lock and does not sleep.
- *
- * Return: 1 if there is a reference to put now, 0 if the object is going away.
+ * Context: Any context. Takes no lock.
+ * Return: 1 if the caller has a reference now, which it must put with
+ * rdma_restrack_put(); 0 if the object is going away.
  */
 int __must_check rdma_restrack_get(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_put() - release resource
- * @res: resource entry
+ * rdma_restrack_put() - drop a reference to an entry
+ * @res: entry
  *
- * Takes no lock and does not sleep, except for the last reference, which wakes
- * the one who waits in rdma_restrack_del(). To put more often than was got is for
- * the caller not to do: what is put may be the reference of a reader, which the
- * object then does not wait for. It is noticed when there is none left to put.
+ * The last put wakes the task that waits in rdma_restrack_del(), and the entry
+ * may be freed at once. To put a reference that is not the caller's own lets an
+ * object go under its reader; it is noticed only when no reference is left.
  *
+ * Context: Any context.
  * Return: 1 if that was the last reference, else 0.
  */
 int rdma_restrack_put(struct rdma_restrack_entry *res);
 
 /**
- * rdma_restrack_get_byid() - translate from ID to restrack object
+ * rdma_restrack_get_byid() - find an object by its number
  * @dev: RDMA device
  * @type: type of the object
  * @id: number of the object
  *
- * May sleep.
- *
- * Return: the entry with a reference that the caller has to put, or a pointer
- * error: %-ENOENT if there is none, %-EINVAL for a bad argument.
+ * Context: Process context. May sleep.
+ * Return: the entry, with a reference that the caller must put; %-ENOENT if
+ * there is none; %-EINVAL for a bad argument.
  */
 struct rdma_restrack_entry *
 rdma_restrack_get_byid(struct ib_device *dev, enum rdma_restrack_type type,
 		       u32 id);
 
 /**
- * rdma_restrack_no_track() - don't add resource to the DB
- * @res: resource entry that is not added yet, but has been through
- *	rdma_restrack_new() if it goes there at all
+ * rdma_restrack_no_track() - hide an object
+ * @res: entry, new or zeroed; after rdma_restrack_new(), which would undo it
  *
- * For objects that nobody is to see. All other functions still work on them.
+ * rdma_restrack_add() will not link the entry.
+ *
+ * Context: Any context.
  */
 static inline void rdma_restrack_no_track(struct rdma_restrack_entry *res)
 {
@@ -384,9 +411,10 @@ static inline void rdma_restrack_no_track(struct rdma_restrack_entry *res)
 }
 
 /**
- * rdma_restrack_is_tracked() - is this a resource that goes to the DB
- * @res: resource entry
+ * rdma_restrack_is_tracked() - check whether an object may be tracked
+ * @res: entry
  *
+ * Context: Any context.
  * Return: false after rdma_restrack_no_track(), else true.
  */
 static inline bool rdma_restrack_is_tracked(struct rdma_restrack_entry *res)
@@ -395,58 +423,63 @@ static inline bool rdma_restrack_is_tracked(struct rdma_restrack_entry *res)
 }
 
 /*
- * For drivers that fill netlink messages about their objects; ib_core has them.
+ * For drivers that add attributes of their own to a netlink message about their
+ * objects. ib_core has these functions.
  */
 
 /**
- * rdma_nl_put_driver_u32() - add a driver attribute, a decimal number
+ * rdma_nl_put_driver_u32() - add a decimal number
  * @msg: netlink message
  * @name: name of the attribute
- * @value: its value
+ * @value: value of the attribute
  *
+ * Context: Any context.
  * Return: 0, or %-EMSGSIZE if the message is full.
  */
 int rdma_nl_put_driver_u32(struct sk_buff *msg, const char *name, u32 value);
 
 /**
- * rdma_nl_put_driver_u32_hex() - add a driver attribute, a hexadecimal number
+ * rdma_nl_put_driver_u32_hex() - add a hexadecimal number
  * @msg: netlink message
  * @name: name of the attribute
- * @value: its value
+ * @value: value of the attribute
  *
+ * Context: Any context.
  * Return: 0, or %-EMSGSIZE if the message is full.
  */
 int rdma_nl_put_driver_u32_hex(struct sk_buff *msg, const char *name,
 			       u32 value);
 
 /**
- * rdma_nl_put_driver_u64() - add a driver attribute, a long decimal number
+ * rdma_nl_put_driver_u64() - add a decimal number of 64 bits
  * @msg: netlink message
  * @name: name of the attribute
- * @value: its value
+ * @value: value of the attribute
  *
+ * Context: Any context.
  * Return: 0, or %-EMSGSIZE if the message is full.
  */
 int rdma_nl_put_driver_u64(struct sk_buff *msg, const char *name, u64 value);
 
 /**
- * rdma_nl_put_driver_u64_hex() - add a driver attribute, a long hexadecimal
- * number
+ * rdma_nl_put_driver_u64_hex() - add a hexadecimal number of 64 bits
  * @msg: netlink message
  * @name: name of the attribute
- * @value: its value
+ * @value: value of the attribute
  *
+ * Context: Any context.
  * Return: 0, or %-EMSGSIZE if the message is full.
  */
 int rdma_nl_put_driver_u64_hex(struct sk_buff *msg, const char *name,
 			       u64 value);
 
 /**
- * rdma_nl_put_driver_string() - add a driver attribute, a string
+ * rdma_nl_put_driver_string() - add a string
  * @msg: netlink message
  * @name: name of the attribute
- * @str: its value
+ * @str: value of the attribute
  *
+ * Context: Any context.
  * Return: 0, or %-EMSGSIZE if the message is full.
  */
 int rdma_nl_put_driver_string(struct sk_buff *msg, const char *name,
@@ -456,8 +489,9 @@ int rdma_nl_put_driver_string(struct sk_buff *msg, const char *name,
  * rdma_nl_stat_hwcounter_entry() - add a hardware counter
  * @msg: netlink message
  * @name: name of the counter
- * @value: its value
+ * @value: value of the counter
  *
+ * Context: Any context.
  * Return: 0, or %-EMSGSIZE if the message is full.
  */
 int rdma_nl_stat_hwcounter_entry(struct sk_buff *msg, const char *name,
@@ -468,38 +502,37 @@ int rdma_nl_stat_hwcounter_entry(struct sk_buff *msg, const char *name,
  */
 
 /**
- * rdma_restrack_count_details() - count objects, with or without those that
- * have driver details
- * @res: resource tracking root
- * @type: actual type of object to count
- * @ns: PID namespace of the one who asks; NULL means the initial one
- * @show_details: count also queue pairs of driver-specific types
+ * rdma_restrack_count_details() - count the objects of one type
+ * @res: root
+ * @type: type of the objects
+ * @ns: PID namespace to count for; NULL means the initial one
+ * @show_details: also count queue pairs of driver-specific types
  *
- * As rdma_restrack_count() otherwise. May sleep.
+ * As rdma_restrack_count() otherwise.
  *
- * Return: the number of objects, 0 for a type that does not exist.
+ * Context: As for rdma_restrack_count().
+ * Return: the number of objects; 0 for a bad argument.
  */
 int rdma_restrack_count_details(struct rdma_restrack_root *res,
 				enum rdma_restrack_type type,
 				struct pid_namespace *ns, bool show_details);
 
 /**
- * rdma_restrack_next() - walk over the objects of one type
- * @res: resource tracking root
+ * rdma_restrack_next() - find the next object of one type
+ * @res: root
  * @type: type of the objects
- * @cursor: where the walk stands: 0 to start, then what the last call left
- * @show_details: visit also queue pairs of driver-specific types
+ * @cursor: position of the walk: 0 to start, then what the last call left there
+ * @show_details: also visit queue pairs of driver-specific types
  *
- * The walk needs no lock between calls and costs the same at each, and the
- * cursor may be kept for as long as one likes: an object that is there from the
- * first call to the last is visited exactly once, whatever else comes and goes
- * meanwhile. The one exception is an object whose turn comes while it is in
- * rdma_restrack_sync(), or whose deletion has begun and is taken back later
- * (rdma_restrack_abort_del(), rdma_restrack_abort_free()): it is passed over. May
- * sleep.
+ * A walk holds no lock between its calls, and may be resumed at any time. It
+ * visits each object that is there from its first call to its last exactly
+ * once, whatever else comes and goes. One exception: it passes over an object
+ * that is in rdma_restrack_sync() at that moment, or being deleted, even if
+ * that is taken back later. The order is not that of the numbers.
  *
- * Return: the next entry, with a reference that the caller has to put, or NULL
- * at the end.
+ * Context: Process context. May sleep.
+ * Return: the entry, with a reference that the caller must put; NULL at the
+ * end, or for a bad argument.
  */
 struct rdma_restrack_entry *
 rdma_restrack_next(struct rdma_restrack_root *res,
@@ -508,13 +541,15 @@ rdma_restrack_next(struct rdma_restrack_root *res,
 
 /**
  * rdma_restrack_for_each() - walk over the objects of one type
- * @entry: &struct rdma_restrack_entry pointer to use as a loop cursor; the loop
- *	holds a reference to it, which is the body's to put if it leaves the
- *	loop early
- * @res: resource tracking root
+ * @entry: &struct rdma_restrack_entry pointer, the loop variable; the loop
+ *	holds a reference to it, which the body must put if it leaves the loop
+ *	early
+ * @res: root
  * @type: type of the objects
  * @cursor: u64 variable for rdma_restrack_next()
- * @show_details: visit also queue pairs of driver-specific types
+ * @show_details: also visit queue pairs of driver-specific types
+ *
+ * Context: Process context. May sleep.
  */
 #define rdma_restrack_for_each(entry, res, type, cursor, show_details)	\
 	for ((cursor) = 0;							\
@@ -522,115 +557,118 @@ rdma_restrack_next(struct rdma_restrack_root *res,
 	     rdma_restrack_put(entry))
 
 /**
- * rdma_restrack_generation() - has the table changed
- * @res: resource tracking root
+ * rdma_restrack_generation() - tell whether objects came or went
+ * @res: root
  * @type: type of the objects
  *
- * Takes no lock and does not sleep.
- *
- * Return: a number, never 0, that differs from the one before when objects of
- * this type came or went in between, if only out of sight for the time of an
+ * The number differs from an earlier one if, in between, an object of this type
+ * was added, deleted or brought back, or was out of reach for the time of an
  * rdma_restrack_sync(). What a call does counts when the call returns.
+ *
+ * Context: Any context. Takes no lock.
+ * Return: the number, never 0.
  */
 u32 rdma_restrack_generation(struct rdma_restrack_root *res,
 			     enum rdma_restrack_type type);
 
 /**
  * rdma_restrack_keys() - collect the keys of the objects of one type
- * @res: resource tracking root
+ * @res: root
  * @type: type of the objects
- * @cursor: where to go on: 0 to start, then what the last call left
- * @show_details: include queue pairs of driver-specific types
+ * @cursor: position: 0 to start, then what the last call left there
+ * @show_details: also collect queue pairs of driver-specific types
  * @keys: where the keys go; need not be initialized
- * @max: how many there is room for
+ * @max: for how many keys there is room
  *
- * A key stands for one object for as long as that is tracked, and for no other
- * one that comes later, even under the same number (until 4 billion others came
- * or went). Keys compare as the numbers of their objects do, and those of objects
- * with equal numbers as they were added; they do not come in this order. Keys of
- * objects that are being deleted or synchronized are among them.
+ * A key stands for one object as long as that is tracked, and for no later one,
+ * even under the same number (until 4 billion others came or went). Sorted keys
+ * are in the order of the numbers of their objects, and for equal numbers in
+ * the order in which the objects were added; here they come unsorted. Objects
+ * that are being deleted, or in rdma_restrack_sync(), have their keys here too.
  *
- * May sleep.
- *
- * Return: how many keys there are in @keys; less than @max at the end.
+ * Context: Process context. May sleep.
+ * Return: how many keys were written; less than @max at the end; 0 for a bad
+ * argument.
  */
 u32 rdma_restrack_keys(struct rdma_restrack_root *res,
 		       enum rdma_restrack_type type, u64 *cursor,
 		       bool show_details, u64 *keys, u32 max);
 
 /**
- * rdma_restrack_get_bykey() - find the object that a key stands for
- * @res: resource tracking root
+ * rdma_restrack_get_bykey() - find an object by its key
+ * @res: root
  * @type: type of the object
- * @key: from rdma_restrack_keys()
+ * @key: key from rdma_restrack_keys()
  *
- * May sleep.
- *
- * Return: the entry with a reference that the caller has to put, or a pointer
- * error: %-ENOENT if the object is gone; %-EAGAIN if it is being deleted, which
- * may still be taken back; %-EBUSY if it is there, but in
- * rdma_restrack_sync(); %-EINVAL for a bad argument.
+ * Context: Process context. May sleep.
+ * Return: the entry, with a reference that the caller must put; %-ENOENT if the
+ * object is gone; %-EAGAIN if it is being deleted, which may be taken back;
+ * %-EBUSY if it is in rdma_restrack_sync(); %-EINVAL for a bad argument.
  */
 struct rdma_restrack_entry *
 rdma_restrack_get_bykey(struct rdma_restrack_root *res,
 			enum rdma_restrack_type type, u64 key);
 
 /**
- * rdma_restrack_restores() - how many deletions were taken back
- * @res: resource tracking root
+ * rdma_restrack_restores() - count the deletions that were taken back
+ * @res: root
  * @type: type of the objects
  *
- * One who was told %-EAGAIN by rdma_restrack_get_bykey() has missed an object
- * only if a deletion was taken back since. Takes no lock and does not sleep.
+ * A walk by keys that met %-EAGAIN has missed an object only if this number has
+ * changed since.
  *
- * Return: how often rdma_restrack_abort_del() or rdma_restrack_abort_free()
- * brought an object of this type back. It wraps.
+ * Context: Any context. Takes no lock.
+ * Return: how often rdma_restrack_abort_del() and rdma_restrack_abort_free()
+ * brought an object of this type back. It wraps. 0 for a bad argument.
  */
 u32 rdma_restrack_restores(struct rdma_restrack_root *res,
 			   enum rdma_restrack_type type);
 
 /**
- * struct rdma_restrack_stand_in - what takes the place of an entry whose memory
- * may go
+ * struct rdma_restrack_stand_in - place holder for an entry whose memory may go
  */
 struct rdma_restrack_stand_in {
-	/* private: in the table instead of the object's entry */
+	/* private: linked instead of the object's entry */
 	struct rdma_restrack_entry entry;
 };
 
 /**
- * rdma_restrack_begin_free() - make an object unreachable, reversibly, before
- * somebody else frees it
- * @res: resource entry
- * @stand_in: need not be initialized, and has to stay where it is until
+ * rdma_restrack_begin_free() - make an object unreachable before its driver
+ * frees it, reversibly
+ * @res: entry
+ * @stand_in: need not be initialized; must stay where it is until
  *	rdma_restrack_commit_free() or rdma_restrack_abort_free(), one of which
- *	has to follow
+ *	the caller must call
  *
- * For objects whose driver frees the memory that the entry is in, as it does
- * with MRs: nobody can call rdma_restrack_commit_del() after that. This is
- * rdma_restrack_begin_del(), but the place, the number and the owner of @res go
- * to @stand_in, and @res is in no table any more. May sleep.
+ * For objects whose driver frees the memory of the entry, e.g. MRs. As
+ * rdma_restrack_begin_del(), but place, number and owner move from @res to
+ * @stand_in, and @res is no longer linked.
+ *
+ * Context: As for rdma_restrack_del().
  */
 void rdma_restrack_begin_free(struct rdma_restrack_entry *res,
 			      struct rdma_restrack_stand_in *stand_in);
 
 /**
- * rdma_restrack_abort_free() - bring an object back after
- * rdma_restrack_begin_free(), because it was not freed
- * @res: resource entry, as rdma_restrack_begin_free() left it
- * @stand_in: what has stood in for it
+ * rdma_restrack_abort_free() - make an object that was not freed reachable
+ * again
+ * @res: entry, as rdma_restrack_begin_free() left it
+ * @stand_in: what stood in for it
  *
- * The object is as it was before, with its place, its number, its owner and its
- * age. May sleep.
+ * The object has its place, number, owner and age again.
+ *
+ * Context: Process context. May sleep.
  */
 void rdma_restrack_abort_free(struct rdma_restrack_entry *res,
 			      struct rdma_restrack_stand_in *stand_in);
 
 /**
- * rdma_restrack_commit_free() - finish what rdma_restrack_begin_free() began
- * @stand_in: what has stood in for the entry, which is not needed and may be gone
+ * rdma_restrack_commit_free() - finish the deletion of an object that was freed
+ * @stand_in: what stood in for its entry, which is not touched
  *
- * Takes the stand-in out and releases the owner. May sleep.
+ * Unlinks the stand-in and releases the owner.
+ *
+ * Context: Process context. May sleep.
  */
 void rdma_restrack_commit_free(struct rdma_restrack_stand_in *stand_in);
 
