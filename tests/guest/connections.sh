@@ -22,7 +22,7 @@ expect_end()
 	done
 }
 
-pingpong()
+pingpong_shows_both_ends()
 {
 	program=ibv_$1_pingpong
 	gid=$(gid_of rxe0)
@@ -50,7 +50,7 @@ connected()
 }
 
 # Connected by the connection manager, which siw needs: CM_IDs come with it.
-rping_both_ends()
+rping_shows_both_ends()
 {
 	address=$(address_of "$1")
 	start_sender server rping -s -C 100000000 -a "$address"
@@ -78,7 +78,7 @@ rping_both_ends()
 	await 20 idle "$1" || fail "left behind: $(all "$1")"
 }
 
-ends_by_itself()
+rping_that_ends_leaves_nothing()
 {
 	address=$(address_of "$1")
 	start server rping -s -C 3 -a "$address"
@@ -92,7 +92,7 @@ ends_by_itself()
 
 # Regressions 10 and 21: one listener for all devices has something on each,
 # and what is on one of them does not end the list of the others.
-history_10_listener_on_all_devices()
+listener_on_all_devices_is_listed_on_each()
 {
 	start server rping -s -C 100000000 -a 0.0.0.0
 	await 20 has rxe0 cm_id $pid 1 || fail "nothing on rxe0"
@@ -108,7 +108,7 @@ history_10_listener_on_all_devices()
 }
 
 # Regression 38: where one of the devices refuses, the others keep nothing of the listener.
-history_38_refused_listener_leaves_nothing()
+listener_refused_by_one_device_leaves_nothing()
 {
 	start listener "$HERE/listener.py" $SIW_ADDRESS 200
 	await 60 prints listener refused || fail "$(cat "$TMPDIR/listener")"
@@ -128,11 +128,11 @@ history_38_refused_listener_leaves_nothing()
 }
 
 run devices_are_there \
-	"pingpong rc" \
-	"pingpong srq" \
-	"rping_both_ends rxe0" \
-	"rping_both_ends siw0" \
-	"ends_by_itself rxe0" \
-	"ends_by_itself siw0" \
-	history_10_listener_on_all_devices \
-	history_38_refused_listener_leaves_nothing
+	"pingpong_shows_both_ends rc" \
+	"pingpong_shows_both_ends srq" \
+	"rping_shows_both_ends rxe0" \
+	"rping_shows_both_ends siw0" \
+	"rping_that_ends_leaves_nothing rxe0" \
+	"rping_that_ends_leaves_nothing siw0" \
+	listener_on_all_devices_is_listed_on_each \
+	listener_refused_by_one_device_leaves_nothing

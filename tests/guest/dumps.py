@@ -185,7 +185,7 @@ def keep(device):
 LISTS = {"pd": "pdn", "mr": "mrn", "qp": "lqpn", "cm_id": "cm-idn"}
 
 
-def exact(device, other):
+def list_under_churn_is_exact(device, other):
     """Whoever is there all the time is in each list, once; nobody is twice; and the
     list comes to its end."""
     verbs = keep(device)
@@ -211,7 +211,7 @@ def exact(device, other):
     del verbs
 
 
-def busy(device, other):
+def busy_device_does_not_end_the_list(device, other):
     """The list of the next device comes after one that is busy."""
     verbs = Verbs()
     verbs.context("ctx", device)
@@ -227,7 +227,7 @@ def busy(device, other):
     stop(child)
 
 
-def snapshot(device):
+def list_is_a_snapshot(device):
     """A list is what was there when it began, less what went before its turn."""
     verbs = pds(device)
     dump = Dump(device)
@@ -249,7 +249,7 @@ def snapshot(device):
     check(not dump.error, f"error {dump.error}")
 
 
-def two_readers(device):
+def lists_do_not_disturb_each_other(device):
     """Dumps at the same time do not know of each other."""
     verbs = pds(device)
     first, second = Dump(device), Dump(device)
@@ -279,7 +279,7 @@ def _srqs(device, qps, others):
     return verbs
 
 
-def long(device):
+def object_larger_than_a_message_is_listed(device):
     """What does not fit the message at hand comes in the next one, and is an error only
     where it does not fit the reader's buffer; then nothing is wrong with it, nor with
     other lists."""
@@ -305,7 +305,7 @@ def long(device):
         verbs.close()
 
 
-def error_under_churn(device):
+def churn_does_not_hide_an_error(device):
     """The error of a list is not hidden by what comes and goes."""
     verbs = _srqs(device, 400, 60)
 
@@ -326,7 +326,7 @@ def error_under_churn(device):
     verbs.close()
 
 
-def short(device):
+def qps_of_an_srq_are_all_listed(device):
     """A list of QPs that does fit is whole."""
     verbs = _srqs(device, 50, 0)
     dump = Dump(device, "srq").finish()
@@ -342,7 +342,7 @@ def _range(part):
     return range(int(first), int(last or first) + 1)
 
 
-def device_gone(device):
+def list_says_nothing_of_another_device(device):
     """A dump that was begun says nothing of the device that comes in the place of its own."""
     verbs = pds(device)
     before = Dump(device, size=LARGE).finish().found
@@ -371,7 +371,7 @@ def module_users(name):
     return -1
 
 
-def half_read(device):
+def half_read_list_holds_ib_core(device):
     """A dump that is not read to its end holds ib_core, and lets go when its socket is closed."""
     verbs = pds(device)
     before = module_users("ib_core")
@@ -441,7 +441,7 @@ class Group:
         self.path.rmdir()
 
 
-def charged(device):
+def keys_are_charged_to_the_reader(device):
     """What a dump keeps between messages is charged to its reader, and given back."""
     number, kept = 100, 100 * HELD * 8
 
@@ -477,7 +477,7 @@ def charged(device):
     verbs.close()
 
 
-def without_memory(device):
+def list_without_memory_is_whole(device):
     """A reader who may have no more memory gets a whole list, in whatever order."""
     number = 40000
 
@@ -512,7 +512,7 @@ def without_memory(device):
     verbs.close()
 
 
-def summary(device):
+def summary_counts_xrc_domains(device):
     """XRC domains are in it."""
     found = tool("resource", "show", device)[0].get("xrcd")
     check(found == 0, f"xrcd in the summary: {found}")
@@ -520,8 +520,11 @@ def summary(device):
 
 ADDRESS = "10.91.1.1"
 TESTS = {f.__name__: f for f in (
-    exact, busy, snapshot, two_readers, long, error_under_churn, short, device_gone,
-    half_read, charged, without_memory, summary)}
+    list_under_churn_is_exact, busy_device_does_not_end_the_list, list_is_a_snapshot,
+    lists_do_not_disturb_each_other, object_larger_than_a_message_is_listed,
+    churn_does_not_hide_an_error, qps_of_an_srq_are_all_listed,
+    list_says_nothing_of_another_device, half_read_list_holds_ib_core,
+    keys_are_charged_to_the_reader, list_without_memory_is_whole, summary_counts_xrc_domains)}
 socket.setdefaulttimeout(60)
 TESTS[sys.argv[1]](*sys.argv[2:])
 for problem in problems[:20]:

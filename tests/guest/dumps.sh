@@ -2,13 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# Lists while objects come and go, seen through netlink and rdma: each is a
-# snapshot in ascending order, comes to its end, and shows what is there all the
-# time, on this device and the next; what a reader does not read is given back.
+# Lists while objects come and go, read through netlink and with rdma: each is a
+# snapshot in ascending order, comes to its end, and shows all objects that are
+# there all the time, on each device. A list that is not read to its end is freed.
 
 . ./lib.sh
 
-# The second device has the other end of the first one's cable.
+# Two rxe devices, one at each end of a veth pair.
 devices_are_there()
 {
 	add_device rxe || fail "no device"
@@ -16,8 +16,8 @@ devices_are_there()
 	links="$links rxe1"
 }
 
-# seen TEST [DEVICE...]: see dumps.py
-seen()
+# dump TEST [DEVICE...]: a test of dumps.py
+dump()
 {
 	"$HERE/dumps.py" "$@" >"$TMPDIR/$1" 2>&1 || fail "$1:"
 	grep -q "^SKIP " "$TMPDIR/$1" && skip "$(sed -n 's/^SKIP //p' "$TMPDIR/$1")"
@@ -30,36 +30,16 @@ unused()
 	[ "$(summary rxe0 ctx)" = 0 ]
 }
 
-history_33_lists_under_churn_come_to_their_end()
-{
-	seen busy rxe0 rxe1
-	seen exact rxe0 rxe1
-}
-
-history_34_what_fits_the_reader_is_listed()
-{
-	seen long rxe0
-}
-
-history_35_an_error_is_not_hidden_by_churn()
-{
-	seen error_under_churn rxe0
-}
-
-history_39_nothing_of_another_device_in_a_dump()
-{
-	seen device_gone rxe0
-}
-
 run devices_are_there \
-	"seen summary rxe0" \
-	"seen snapshot rxe0" \
-	"seen two_readers rxe0" \
-	"seen short rxe0" \
-	history_33_lists_under_churn_come_to_their_end \
-	history_34_what_fits_the_reader_is_listed \
-	history_35_an_error_is_not_hidden_by_churn \
-	history_39_nothing_of_another_device_in_a_dump \
-	"seen half_read rxe0" \
-	"seen charged rxe0" \
-	"seen without_memory rxe0"
+	"dump summary_counts_xrc_domains rxe0" \
+	"dump list_is_a_snapshot rxe0" \
+	"dump lists_do_not_disturb_each_other rxe0" \
+	"dump qps_of_an_srq_are_all_listed rxe0" \
+	"dump busy_device_does_not_end_the_list rxe0 rxe1" \
+	"dump list_under_churn_is_exact rxe0 rxe1" \
+	"dump object_larger_than_a_message_is_listed rxe0" \
+	"dump churn_does_not_hide_an_error rxe0" \
+	"dump list_says_nothing_of_another_device rxe0" \
+	"dump half_read_list_holds_ib_core rxe0" \
+	"dump keys_are_charged_to_the_reader rxe0" \
+	"dump list_without_memory_is_whole rxe0"

@@ -30,8 +30,8 @@ lists_are_json()
 	sed 's/^/# /' "$TMPDIR/problems"
 }
 
-# each_by_number TYPE NUMBER-NAME: each of the type, asked for by its number
-each_by_number()
+# each_is_found_by_number TYPE NUMBER-NAME: each of the type, asked for by its number
+each_is_found_by_number()
 {
 	type=$1 name=$2
 	list rxe0 "$type" " pid $user " >"$TMPDIR/$type"
@@ -44,13 +44,13 @@ each_by_number()
 }
 
 # A QP without a port cannot be asked for by its port, but netlink finds it.
-qp_by_number()
+gsi_qp_is_found_by_number()
 {
 	expect "GSI QP" 1 "$(rdma resource show qp link rxe0/1 lqpn 1 | grep -c "lqpn 1 type GSI")"
 	expect "no such QP" 0 "$(rdma resource show qp link rxe0/1 lqpn 9999 | grep -c lqpn)"
 }
 
-no_such_number()
+missing_number_is_not_found()
 {
 	for query in "pd dev rxe0 pdn" "cq dev rxe0 cqn" "mr dev rxe0 mrn" \
 		"ctx dev rxe0 ctxn" "srq dev rxe0 srqn"; do
@@ -64,7 +64,7 @@ no_such_number()
 
 # Regressions 7 and 8: a lookup that failed half way kept a reference, or put
 # it twice. The objects can be destroyed afterwards, or this waits for ever.
-history_07_asked_for_in_vain()
+failed_lookups_keep_no_reference()
 {
 	i=0
 	while [ $i -lt 20 ]; do
@@ -86,7 +86,7 @@ no_context()
 
 # Regressions 22 and 23: a list of more than one message lost objects, or ended
 # with an error.
-history_22_thousands()
+list_of_thousands_is_whole()
 {
 	add_device rxe || fail "no device"
 	start verbs "$HERE/verbs.py" rxe0 pd=1200 cq=1 qp=300
@@ -106,12 +106,12 @@ history_22_thousands()
 
 run device_is_in_use \
 	lists_are_json \
-	"each_by_number pd pdn" \
-	"each_by_number cq cqn" \
-	"each_by_number mr mrn" \
-	"each_by_number ctx ctxn" \
-	"each_by_number srq srqn" \
-	qp_by_number \
-	no_such_number \
-	history_07_asked_for_in_vain \
-	history_22_thousands
+	"each_is_found_by_number pd pdn" \
+	"each_is_found_by_number cq cqn" \
+	"each_is_found_by_number mr mrn" \
+	"each_is_found_by_number ctx ctxn" \
+	"each_is_found_by_number srq srqn" \
+	gsi_qp_is_found_by_number \
+	missing_number_is_not_found \
+	failed_lookups_keep_no_reference \
+	list_of_thousands_is_whole

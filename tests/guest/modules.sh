@@ -53,7 +53,7 @@ functions_are_those_of_the_tracker()
 	done
 }
 
-in_use_below_ib_core()
+tracker_stays_below_ib_core()
 {
 	if rmmod rdma_restrack 2>"$TMPDIR/rmmod"; then
 		fail "the tracker went away under ib_core"
@@ -62,7 +62,7 @@ in_use_below_ib_core()
 	expect "users" ib_core "$(ls /sys/module/rdma_restrack/holders)"
 }
 
-in_use_by_a_device()
+tracker_stays_below_a_device()
 {
 	add_device "$1" || fail "no device"
 	! rmmod ib_core 2>/dev/null || fail "ib_core went away"
@@ -138,6 +138,6 @@ run tracker_loads_alone \
 	"driver_pulls_in_the_tracker rdma_rxe" \
 	"driver_pulls_in_the_tracker siw" \
 	functions_are_those_of_the_tracker \
-	in_use_below_ib_core \
-	"in_use_by_a_device rxe" \
-	"in_use_by_a_device siw"
+	tracker_stays_below_ib_core \
+	"tracker_stays_below_a_device rxe" \
+	"tracker_stays_below_a_device siw"

@@ -43,7 +43,7 @@ outside_sees_all()
 }
 
 # Regression 4, through netlink.
-history_04_inside_sees_its_own()
+inside_sees_its_own_owners()
 {
 	for type in ctx pd cq mr qp; do
 		inside "$init" rdma resource show $type >"$TMPDIR/$type"
@@ -73,7 +73,7 @@ summary_says_what_lists_say()
 	expect "objects inside" "$(all rxe0)" "$(inside "$init" rdma resource show rxe0)"
 }
 
-asked_for_by_number()
+lookup_by_number_shows_owners_of_the_namespace()
 {
 	pdn=$(list rxe0 pd " pid $outer " | field pdn)
 	expect "PD $pdn with a pid" 0 \
@@ -94,7 +94,7 @@ empty_namespace_knows_nobody()
 }
 
 # Regression 36: objects whose creator has ended are listed, so they count.
-history_36_summary_counts_what_the_dead_have_left()
+summary_counts_objects_of_dead_processes()
 {
 	start left unshare --pid --fork --kill-child --mount-proc \
 		sh -c "'$HERE/owner.py' rxe0 fork; sleep 100000"
@@ -125,7 +125,7 @@ gone_from_lists()
 	[ "$(owned rxe0 ctx "$1")" = 0 ]
 }
 
-namespace_ends()
+namespace_that_ends_leaves_nothing()
 {
 	stop KILL "$init"
 	await 10 gone "$inner" || fail "left behind: $(all rxe0)"
@@ -139,9 +139,9 @@ gone()
 
 run namespaces_are_there \
 	outside_sees_all \
-	history_04_inside_sees_its_own \
+	inside_sees_its_own_owners \
 	summary_says_what_lists_say \
-	asked_for_by_number \
+	lookup_by_number_shows_owners_of_the_namespace \
 	empty_namespace_knows_nobody \
-	history_36_summary_counts_what_the_dead_have_left \
-	namespace_ends
+	summary_counts_objects_of_dead_processes \
+	namespace_that_ends_leaves_nothing

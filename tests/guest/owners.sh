@@ -8,7 +8,7 @@
 . ./lib.sh
 
 # The QP for management datagrams and what it needs belong to ib_core.
-kernel_has_its_own()
+kernel_owns_its_objects()
 {
 	for type in pd cq qp; do
 		expect "$type in the summary" 1 "$(summary rxe0 $type)"
@@ -23,7 +23,7 @@ kernel_has_its_own()
 }
 
 # One on each device, at the same time.
-processes_have_just_what_they_made()
+processes_own_just_what_they_made()
 {
 	start on_rxe0 "$HERE/verbs.py" rxe0 pd=3 cq=4 mr=5 srq=2 qp=6
 	on_rxe0=$pid
@@ -45,7 +45,7 @@ processes_have_just_what_they_made()
 }
 
 # Nobody closes anything then.
-processes_are_killed()
+killed_process_leaves_nothing()
 {
 	stop KILL $on_rxe0
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
@@ -56,14 +56,14 @@ processes_are_killed()
 	await 10 idle siw0 || fail "left behind: $(all siw0)"
 }
 
-process_exits_without_a_word()
+exited_process_leaves_nothing()
 {
 	start verbs "$HERE/verbs.py" siw0 pd=2 cq=2 mr=2 qp=2 exit
 	wait $pid || fail "$(cat "$TMPDIR/verbs")"
 	await 10 idle siw0 || fail "left behind: $(all siw0)"
 }
 
-several_processes_at_once()
+several_processes_own_their_objects()
 {
 	start verbs "$HERE/verbs.py" rxe0 pd=1 cq=1 mr=1 qp=2 processes=4
 	parent=$pid
@@ -93,7 +93,7 @@ has_none()
 
 # A process is meant by its pid, also where a thread made the object that has
 # ended since.
-threads_are_one_process()
+object_of_an_ended_thread_belongs_to_its_process()
 {
 	start verbs "$HERE/verbs.py" rxe0 pd=1 cq=1 mr=1 qp=1 thread
 	await 60 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
@@ -122,7 +122,7 @@ is_called()
 
 # Regression 32: the process is the same afterwards, whoever of its threads made the
 # objects and whoever called exec.
-history_32_owner_outlives_exec()
+owner_outlives_exec()
 {
 	start owner "$HERE/owner.py" rxe0 exec "$1" "$2"
 	await 60 is_called $pid sleep || fail "$(cat "$TMPDIR/owner")"
@@ -132,7 +132,7 @@ history_32_owner_outlives_exec()
 }
 
 # The first thread may end before the others do.
-history_32_owner_outlives_its_leader()
+owner_outlives_its_leader()
 {
 	start owner "$HERE/owner.py" rxe0 exit "$1"
 	await 60 prints owner ready || fail "$(cat "$TMPDIR/owner")"
@@ -144,7 +144,7 @@ history_32_owner_outlives_its_leader()
 
 # Who made an object owns it, also when somebody else can use it, and nobody does
 # when the maker has ended.
-history_32_heir_owns_what_it_makes()
+heir_owns_what_it_makes()
 {
 	start owner "$HERE/owner.py" rxe0 "$1"
 	maker=$pid
@@ -173,7 +173,7 @@ history_32_heir_owns_what_it_makes()
 
 # Regression 20: each MR left a reference behind, and something of its process
 # with it. What can be seen from here is that the objects do not add up.
-history_20_registered_in_a_loop()
+mr_registered_in_a_loop_leaves_nothing()
 {
 	start verbs "$HERE/verbs.py" rxe0 pd=1 cq=1 mr=10 qp=2 rounds=20
 	await 60 prints verbs ready || fail "$(cat "$TMPDIR/verbs")"
@@ -183,18 +183,18 @@ history_20_registered_in_a_loop()
 }
 
 run devices_are_there \
-	kernel_has_its_own \
-	processes_have_just_what_they_made \
-	processes_are_killed \
-	process_exits_without_a_word \
-	several_processes_at_once \
-	threads_are_one_process \
-	"history_32_owner_outlives_exec leader leader" \
-	"history_32_owner_outlives_exec leader thread" \
-	"history_32_owner_outlives_exec thread leader" \
-	"history_32_owner_outlives_exec thread thread" \
-	"history_32_owner_outlives_its_leader leader" \
-	"history_32_owner_outlives_its_leader thread" \
-	"history_32_heir_owns_what_it_makes fork" \
-	"history_32_heir_owns_what_it_makes send" \
-	history_20_registered_in_a_loop
+	kernel_owns_its_objects \
+	processes_own_just_what_they_made \
+	killed_process_leaves_nothing \
+	exited_process_leaves_nothing \
+	several_processes_own_their_objects \
+	object_of_an_ended_thread_belongs_to_its_process \
+	"owner_outlives_exec leader leader" \
+	"owner_outlives_exec leader thread" \
+	"owner_outlives_exec thread leader" \
+	"owner_outlives_exec thread thread" \
+	"owner_outlives_its_leader leader" \
+	"owner_outlives_its_leader thread" \
+	"heir_owns_what_it_makes fork" \
+	"heir_owns_what_it_makes send" \
+	mr_registered_in_a_loop_leaves_nothing

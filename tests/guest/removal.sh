@@ -27,7 +27,7 @@ can_take_away()
 	esac
 }
 
-comes_and_goes()
+device_comes_and_goes()
 {
 	for i in 1 2 3; do
 		add_device "$1" || fail "no device in round $i"
@@ -85,7 +85,7 @@ remove_under_programs()
 	stop KILL "$@"
 }
 
-removed_under_a_process()
+device_is_removed_under_a_process()
 {
 	add_device "$1" || fail "no device"
 	start verbs "$HERE/verbs.py" "$1"0 pd=3 cq=3 mr=3 srq=2 qp=5
@@ -114,7 +114,7 @@ has_cm_id()
 }
 
 # Regression 27: with connections open, in a loop.
-history_27_removed_under_a_connection()
+device_is_removed_under_a_connection()
 {
 	for i in 1 2 3; do
 		add_device "$1" || fail "no device in round $i"
@@ -124,7 +124,7 @@ history_27_removed_under_a_connection()
 }
 
 # Regression 18: what a listener for all devices has on each of them.
-history_18_removed_under_a_listener_on_all()
+device_is_removed_under_a_listener_on_all()
 {
 	add_device siw || fail "no siw device"
 	add_device rxe || fail "no rxe device"
@@ -137,7 +137,7 @@ history_18_removed_under_a_listener_on_all()
 }
 
 # The network device goes, and takes the RDMA device along.
-network_device_removed()
+network_device_takes_its_rdma_device_along()
 {
 	add_device "$1" || fail "no device"
 	start verbs "$HERE/verbs.py" "$1"0 pd=1 cq=1 mr=1 qp=1
@@ -156,7 +156,7 @@ network_device_removed()
 }
 
 # Regression 25: renamed while others look.
-history_25_renamed_in_use()
+device_is_renamed_in_use()
 {
 	add_device rxe || fail "no device"
 	start monitor rdma monitor
@@ -172,13 +172,13 @@ history_25_renamed_in_use()
 	remove_device rxe0
 }
 
-run "comes_and_goes rxe" \
-	"comes_and_goes siw" \
-	"removed_under_a_process rxe" \
-	"removed_under_a_process siw" \
-	"history_27_removed_under_a_connection rxe" \
-	"history_27_removed_under_a_connection siw" \
-	history_18_removed_under_a_listener_on_all \
-	"network_device_removed rxe" \
-	"network_device_removed siw" \
-	history_25_renamed_in_use
+run "device_comes_and_goes rxe" \
+	"device_comes_and_goes siw" \
+	"device_is_removed_under_a_process rxe" \
+	"device_is_removed_under_a_process siw" \
+	"device_is_removed_under_a_connection rxe" \
+	"device_is_removed_under_a_connection siw" \
+	device_is_removed_under_a_listener_on_all \
+	"network_device_takes_its_rdma_device_along rxe" \
+	"network_device_takes_its_rdma_device_along siw" \
+	device_is_renamed_in_use

@@ -14,7 +14,7 @@ device_is_there()
 }
 
 # Regression 37: answers that cannot be written, to requests of both kinds.
-history_37_lost_answers_leave_nothing()
+lost_answers_leave_nothing()
 {
 	start hold "$HERE/requests.py" rxe0 hold "$1"
 	await 60 prints hold ready || fail "$(cat "$TMPDIR/hold")"
@@ -28,7 +28,7 @@ history_37_lost_answers_leave_nothing()
 }
 
 # Each process that cannot be freed is a task that the kernel has for ever.
-history_37_lost_answers_keep_no_task()
+lost_answers_keep_no_task()
 {
 	processes=200
 	"$HERE/requests.py" rxe0 answers $processes >"$TMPDIR/answers" 2>&1
@@ -47,7 +47,7 @@ step()
 }
 
 # Regression 31: rxe keeps an MR while a memory window is bound to it.
-history_31_refused_mr_stays_listed()
+refused_mr_stays_listed()
 {
 	start window "$HERE/requests.py" rxe0 window "$(gid_of rxe0)"
 	window=$pid
@@ -72,7 +72,7 @@ history_31_refused_mr_stays_listed()
 }
 
 run device_is_there \
-	"history_37_lost_answers_leave_nothing ioctl" \
-	"history_37_lost_answers_leave_nothing write" \
-	history_37_lost_answers_keep_no_task \
-	history_31_refused_mr_stays_listed
+	"lost_answers_leave_nothing ioctl" \
+	"lost_answers_leave_nothing write" \
+	lost_answers_keep_no_task \
+	refused_mr_stays_listed

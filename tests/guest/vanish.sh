@@ -18,7 +18,7 @@ devices_come_and_go()
 	done
 }
 
-vanish_again_and_again()
+devices_vanish_while_they_are_used()
 {
 	start look "$HERE/look.py" rxe0 siw0
 	looker=$pid
@@ -29,4 +29,4 @@ vanish_again_and_again()
 	stop KILL $looker $pid
 }
 
-run devices_come_and_go vanish_again_and_again
+run devices_come_and_go devices_vanish_while_they_are_used

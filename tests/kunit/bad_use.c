@@ -25,7 +25,7 @@
 #define EXPECT_REFUSED(test, call, result)				\
 	EXPECT_WARNING(test, KUNIT_EXPECT_EQ(test, call, result))
 
-static void null_entry(struct kunit *test)
+static void null_entry_is_refused(struct kunit *test)
 {
 	EXPECT_WARNING(test, rdma_restrack_new(NULL, RDMA_RESTRACK_PD));
 	EXPECT_WARNING(test, rdma_restrack_set_name(NULL, MOCK_NAME));
@@ -41,7 +41,7 @@ static void null_entry(struct kunit *test)
 	EXPECT_REFUSED(test, rdma_is_kernel_res(NULL), true);
 }
 
-static void null_parent(struct kunit *test)
+static void null_parent_keeps_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -55,7 +55,7 @@ static void null_parent(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 1);
 }
 
-static void null_while_freeing(struct kunit *test)
+static void free_protocol_refuses_null(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -71,7 +71,7 @@ static void null_while_freeing(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 }
 
-static void null_root(struct kunit *test)
+static void null_root_is_refused(struct kunit *test)
 {
 	u64 cursor = 0;
 
@@ -83,12 +83,12 @@ static void null_root(struct kunit *test)
 	EXPECT_REFUSED(test, !rdma_restrack_generation(NULL, RDMA_RESTRACK_QP), false);
 }
 
-static void null_device(struct kunit *test)
+static void null_device_is_refused(struct kunit *test)
 {
 	EXPECT_REFUSED(test, PTR_ERR(rdma_restrack_get_byid(NULL, RDMA_RESTRACK_QP, 1)), -EINVAL);
 }
 
-static void null_cursor(struct kunit *test)
+static void null_cursor_is_refused(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_QP);
@@ -97,7 +97,7 @@ static void null_cursor(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 }
 
-static void type_that_does_not_exist(struct kunit *test)
+static void bad_type_is_refused(struct kunit *test)
 {
 	static const enum rdma_restrack_type types[] = { BAD_TYPE, WORSE_TYPE };
 	struct ib_device *dev = mock_device(test);
@@ -114,7 +114,7 @@ static void type_that_does_not_exist(struct kunit *test)
 	}
 }
 
-static void add_of_a_type_that_does_not_exist(struct kunit *test)
+static void add_refuses_a_bad_type(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -137,7 +137,7 @@ static void add_of_a_type_that_does_not_exist(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, res->valid);
 }
 
-static void object_without_device(struct kunit *test)
+static void add_refuses_an_object_without_a_device(struct kunit *test)
 {
 	struct mock_owner *owner = mock_owner(test);
 	struct rdma_restrack_entry *res;
@@ -159,7 +159,7 @@ static void object_without_device(struct kunit *test)
 }
 
 /* In one call, too, nobody becomes the owner of what is not tracked. */
-static void one_call_without_device(struct kunit *test)
+static void object_without_a_device_gets_no_owner(struct kunit *test)
 {
 	struct rdma_restrack_entry *res = mock_object(test, NULL, RDMA_RESTRACK_PD);
 
@@ -168,7 +168,7 @@ static void one_call_without_device(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, res->task);
 }
 
-static void added_twice(struct kunit *test)
+static void second_add_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -214,7 +214,7 @@ static void expect_not_named(struct kunit *test, struct rdma_restrack_entry *res
 	KUNIT_EXPECT_EQ(test, res->user, user);
 }
 
-static void tracked_entry_gets_no_other_owner(struct kunit *test)
+static void tracked_entry_keeps_its_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *of_kernel = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
@@ -254,7 +254,7 @@ static void tracked_entry_gets_no_other_owner(struct kunit *test)
 }
 
 /* Regression 2: the second del of an entry. It is allowed, so it is silent. */
-static void history_02_deleted_twice(struct kunit *test)
+static void second_del_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -272,7 +272,7 @@ static void history_02_deleted_twice(struct kunit *test)
 }
 
 /* Not even a type is set. */
-static void deleted_but_never_added(struct kunit *test)
+static void del_without_add_changes_nothing(struct kunit *test)
 {
 	struct rdma_restrack_entry *res = kunit_kzalloc(test, sizeof(*res), GFP_KERNEL);
 
@@ -284,7 +284,7 @@ static void deleted_but_never_added(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 }
 
-static void aborted_but_never_begun(struct kunit *test)
+static void abort_without_begin_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
@@ -297,7 +297,7 @@ static void aborted_but_never_begun(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
 }
 
-static void begun_twice(struct kunit *test)
+static void second_begin_del_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -317,7 +317,7 @@ static void begun_twice(struct kunit *test)
 }
 
 /* commit_del without begin_del must not leave the entry in the table. */
-static void committed_but_never_begun(struct kunit *test)
+static void commit_without_begin_deletes(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -336,7 +336,7 @@ static void committed_but_never_begun(struct kunit *test)
  * A reader puts twice. Nobody gets a reference any more, however often it is put,
  * and the one who deletes the entry neither hangs nor frees the owner twice.
  */
-static void put_once_too_often(struct kunit *test)
+static void one_put_too_many_leaves_no_reference(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -362,7 +362,7 @@ static void put_once_too_often(struct kunit *test)
 }
 
 /* The same, noticed only by the one who deletes. */
-static void del_after_one_put_too_many(struct kunit *test)
+static void del_after_one_put_too_many_returns(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -382,7 +382,7 @@ static void del_after_one_put_too_many(struct kunit *test)
 }
 
 /* The same, with begin_del or sync: the entry is good again afterwards. */
-static void taken_back_after_one_put_too_many(struct kunit *test)
+static void abort_after_one_put_too_many_restores_the_entry(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -410,7 +410,7 @@ static void taken_back_after_one_put_too_many(struct kunit *test)
 }
 
 /* A half-built object that is dropped twice. */
-static void new_entry_put_twice(struct kunit *test)
+static void second_put_of_a_new_entry_is_refused(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -429,27 +429,27 @@ static void new_entry_put_twice(struct kunit *test)
 }
 
 static struct kunit_case bad_use_cases[] = {
-	KUNIT_CASE(null_entry),
-	KUNIT_CASE(null_parent),
-	KUNIT_CASE(null_while_freeing),
-	KUNIT_CASE(null_root),
-	KUNIT_CASE(null_device),
-	KUNIT_CASE(null_cursor),
-	KUNIT_CASE(type_that_does_not_exist),
-	KUNIT_CASE(add_of_a_type_that_does_not_exist),
-	KUNIT_CASE(object_without_device),
-	KUNIT_CASE(one_call_without_device),
-	KUNIT_CASE(added_twice),
-	KUNIT_CASE(tracked_entry_gets_no_other_owner),
-	KUNIT_CASE(history_02_deleted_twice),
-	KUNIT_CASE(deleted_but_never_added),
-	KUNIT_CASE(aborted_but_never_begun),
-	KUNIT_CASE(begun_twice),
-	KUNIT_CASE(committed_but_never_begun),
-	KUNIT_CASE(put_once_too_often),
-	KUNIT_CASE(del_after_one_put_too_many),
-	KUNIT_CASE(taken_back_after_one_put_too_many),
-	KUNIT_CASE(new_entry_put_twice),
+	KUNIT_CASE(null_entry_is_refused),
+	KUNIT_CASE(null_parent_keeps_the_owner),
+	KUNIT_CASE(free_protocol_refuses_null),
+	KUNIT_CASE(null_root_is_refused),
+	KUNIT_CASE(null_device_is_refused),
+	KUNIT_CASE(null_cursor_is_refused),
+	KUNIT_CASE(bad_type_is_refused),
+	KUNIT_CASE(add_refuses_a_bad_type),
+	KUNIT_CASE(add_refuses_an_object_without_a_device),
+	KUNIT_CASE(object_without_a_device_gets_no_owner),
+	KUNIT_CASE(second_add_changes_nothing),
+	KUNIT_CASE(tracked_entry_keeps_its_owner),
+	KUNIT_CASE(second_del_changes_nothing),
+	KUNIT_CASE(del_without_add_changes_nothing),
+	KUNIT_CASE(abort_without_begin_changes_nothing),
+	KUNIT_CASE(second_begin_del_changes_nothing),
+	KUNIT_CASE(commit_without_begin_deletes),
+	KUNIT_CASE(one_put_too_many_leaves_no_reference),
+	KUNIT_CASE(del_after_one_put_too_many_returns),
+	KUNIT_CASE(abort_after_one_put_too_many_restores_the_entry),
+	KUNIT_CASE(second_put_of_a_new_entry_is_refused),
 	{}
 };
 

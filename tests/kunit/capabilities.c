@@ -146,7 +146,7 @@ static int bind_as(struct kunit *test, const struct cred *cred, struct counted_q
 }
 
 /* Regression 26: the initial user namespace was asked, whoever has the device. */
-static void history_26_binding(struct kunit *test)
+static void raw_qp_binding_asks_the_devices_user_namespace(struct kunit *test)
 {
 	struct verbs_device *dev;
 	struct insider *insider;
@@ -174,7 +174,7 @@ static void history_26_binding(struct kunit *test)
 }
 
 /* A device that all share belongs to the initial user namespace. */
-static void history_26_binding_if_shared(struct kunit *test)
+static void raw_qp_binding_asks_the_initial_user_namespace_if_shared(struct kunit *test)
 {
 	struct insider *insider = new_insider(test);
 	struct verbs_device *dev = registered_device(test);
@@ -220,7 +220,7 @@ static int create_qp_as(struct kunit *test, const struct cred *cred, struct verb
 	return ret;
 }
 
-static void history_26_creation(struct kunit *test)
+static void raw_qp_creation_asks_the_devices_user_namespace(struct kunit *test)
 {
 	struct verbs_device *dev;
 	struct insider *insider;
@@ -236,7 +236,7 @@ static void history_26_creation(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, create_qp_as(test, stranger_without_raw(test), dev, raw), -EPERM);
 }
 
-static void history_26_creation_if_shared(struct kunit *test)
+static void raw_qp_creation_asks_the_initial_user_namespace_if_shared(struct kunit *test)
 {
 	struct insider *insider = new_insider(test);
 	struct verbs_device *dev = registered_device(test);
@@ -249,10 +249,10 @@ static void history_26_creation_if_shared(struct kunit *test)
 }
 
 static struct kunit_case capabilities_cases[] = {
-	KUNIT_CASE(history_26_binding),
-	KUNIT_CASE(history_26_binding_if_shared),
-	KUNIT_CASE(history_26_creation),
-	KUNIT_CASE(history_26_creation_if_shared),
+	KUNIT_CASE(raw_qp_binding_asks_the_devices_user_namespace),
+	KUNIT_CASE(raw_qp_binding_asks_the_initial_user_namespace_if_shared),
+	KUNIT_CASE(raw_qp_creation_asks_the_devices_user_namespace),
+	KUNIT_CASE(raw_qp_creation_asks_the_initial_user_namespace_if_shared),
 	{}
 };
 

@@ -19,7 +19,7 @@ static void expect_counter_unreferenced(struct kunit *test, struct counted_qp *c
 }
 
 /* Regression 5: counters that are given out for processes are not shared by two. */
-static void history_05_a_counter_for_each_process(struct kunit *test)
+static void processes_do_not_share_a_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
@@ -54,7 +54,7 @@ static void history_05_a_counter_for_each_process(struct kunit *test)
  * Regression 32: a pid is given out again when the process has ended, and the
  * one who has it then is another process.
  */
-static void history_32_process_with_an_old_pid_is_another(struct kunit *test)
+static void process_with_a_reused_pid_gets_its_own_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
@@ -79,7 +79,7 @@ static void history_32_process_with_an_old_pid_is_another(struct kunit *test)
 }
 
 /* Those that are given out for types are shared by QPs of the type, and no others. */
-static void history_05_a_counter_for_each_type(struct kunit *test)
+static void qp_types_do_not_share_a_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
@@ -98,7 +98,7 @@ static void history_05_a_counter_for_each_type(struct kunit *test)
 }
 
 /* A counter of a process is not for QPs of the kernel, and the other way round. */
-static void history_05_kernel_and_process_do_not_share(struct kunit *test)
+static void kernel_and_process_do_not_share_a_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -182,7 +182,7 @@ static u64 counted(struct kunit *test, struct verbs_device *dev, int index)
 	return U64_MAX;
 }
 
-static void counters_of_a_port_are_added_up(struct kunit *test)
+static void port_adds_up_its_counters(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
@@ -203,7 +203,7 @@ static void counters_of_a_port_are_added_up(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, counted(test, dev, 0), 300);
 }
 
-static void a_counter_lists_its_qps(struct kunit *test)
+static void counter_lists_its_qps(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
@@ -306,7 +306,7 @@ static void request_describe(const struct request *request, char *desc)
 
 KUNIT_ARRAY_PARAM(request, requests, request_describe);
 
-static void history_06_11_12_13_bad_requests(struct kunit *test)
+static void request_with_a_bad_attribute_is_refused(struct kunit *test)
 {
 	const struct request *request = test->param_value;
 	struct verbs_device *dev = registered_device(test);
@@ -353,7 +353,7 @@ static void history_06_11_12_13_bad_requests(struct kunit *test)
 }
 
 /* Regressions 11 to 13: a QP that the one who asks may not see. */
-static void history_11_12_13_invisible_qp(struct kunit *test)
+static void invisible_qp_is_not_found(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -384,7 +384,7 @@ static void history_11_12_13_invisible_qp(struct kunit *test)
 }
 
 /* Regressions 7 and 8: a lookup that fails after it has found the QP. */
-static void history_07_08_lookups_that_fail(struct kunit *test)
+static void failed_lookup_keeps_no_reference(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -411,7 +411,7 @@ static void history_07_08_lookups_that_fail(struct kunit *test)
 }
 
 /* The same for want of memory, at each allocation in turn; and counters need some, too. */
-static void history_07_08_lookups_without_memory(struct kunit *test)
+static void lookup_without_memory_keeps_no_reference(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -453,7 +453,7 @@ static void history_07_08_lookups_without_memory(struct kunit *test)
 }
 
 /* Regression 9: what a counter that could not be unbound leaves is what there was. */
-static void history_09_unbind_fails(struct kunit *test)
+static void failed_unbind_keeps_the_binding(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -487,7 +487,7 @@ static void history_09_unbind_fails(struct kunit *test)
 }
 
 /* A counter that cannot be bound is not tracked. */
-static void bind_fails(struct kunit *test)
+static void failed_bind_leaves_no_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -503,7 +503,7 @@ static void bind_fails(struct kunit *test)
 }
 
 /* Regression 14: QPs of the kernel, and those that nobody sees, get no counter. */
-static void history_14_no_counter_for_the_kernel(struct kunit *test)
+static void kernel_qp_gets_no_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct mock_owner *a = mock_owner(test);
@@ -524,19 +524,19 @@ static void history_14_no_counter_for_the_kernel(struct kunit *test)
 }
 
 static struct kunit_case counters_cases[] = {
-	KUNIT_CASE(history_05_a_counter_for_each_process),
-	KUNIT_CASE(history_32_process_with_an_old_pid_is_another),
-	KUNIT_CASE(history_05_a_counter_for_each_type),
-	KUNIT_CASE(history_05_kernel_and_process_do_not_share),
-	KUNIT_CASE(counters_of_a_port_are_added_up),
-	KUNIT_CASE(a_counter_lists_its_qps),
-	KUNIT_CASE_PARAM(history_06_11_12_13_bad_requests, request_gen_params),
-	KUNIT_CASE(history_11_12_13_invisible_qp),
-	KUNIT_CASE(history_07_08_lookups_that_fail),
-	KUNIT_CASE(history_07_08_lookups_without_memory),
-	KUNIT_CASE(history_09_unbind_fails),
-	KUNIT_CASE(bind_fails),
-	KUNIT_CASE(history_14_no_counter_for_the_kernel),
+	KUNIT_CASE(processes_do_not_share_a_counter),
+	KUNIT_CASE(process_with_a_reused_pid_gets_its_own_counter),
+	KUNIT_CASE(qp_types_do_not_share_a_counter),
+	KUNIT_CASE(kernel_and_process_do_not_share_a_counter),
+	KUNIT_CASE(port_adds_up_its_counters),
+	KUNIT_CASE(counter_lists_its_qps),
+	KUNIT_CASE_PARAM(request_with_a_bad_attribute_is_refused, request_gen_params),
+	KUNIT_CASE(invisible_qp_is_not_found),
+	KUNIT_CASE(failed_lookup_keeps_no_reference),
+	KUNIT_CASE(lookup_without_memory_keeps_no_reference),
+	KUNIT_CASE(failed_unbind_keeps_the_binding),
+	KUNIT_CASE(failed_bind_leaves_no_counter),
+	KUNIT_CASE(kernel_qp_gets_no_counter),
 	{}
 };
 

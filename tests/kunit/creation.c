@@ -313,7 +313,7 @@ static void made_object_belongs_to_the_process(struct kunit *test)
 }
 
 /* Regression 37: the driver has made it, but the process cannot be told. */
-static void history_37_lost_answer_leaves_nothing(struct kunit *test)
+static void lost_answer_leaves_nothing(struct kunit *test)
 {
 	const struct way *way = test->param_value;
 	struct maker *m = new_maker(test);
@@ -330,7 +330,7 @@ static void history_37_lost_answer_leaves_nothing(struct kunit *test)
 	close_and_expect_nothing(m);
 }
 
-static void refused_by_the_driver_leaves_nothing(struct kunit *test)
+static void object_refused_by_the_driver_leaves_nothing(struct kunit *test)
 {
 	const struct way *way = test->param_value;
 	struct maker *m = new_maker(test);
@@ -346,7 +346,7 @@ static void refused_by_the_driver_leaves_nothing(struct kunit *test)
 }
 
 /* The same at each of its allocations. */
-static void history_37_failed_allocation_leaves_nothing(struct kunit *test)
+static void failed_allocation_leaves_nothing(struct kunit *test)
 {
 	const struct way *way = test->param_value;
 	struct maker *m;
@@ -371,7 +371,7 @@ static void history_37_failed_allocation_leaves_nothing(struct kunit *test)
 }
 
 /* Regression 37: a context that is refused, as the file has one, took a reference. */
-static void history_37_second_context_leaves_nothing(struct kunit *test)
+static void second_context_leaves_nothing(struct kunit *test)
 {
 	struct maker *m = new_process(test);
 	int i;
@@ -383,7 +383,7 @@ static void history_37_second_context_leaves_nothing(struct kunit *test)
 	close_and_expect_nothing(m);
 }
 
-static void history_37_refused_context_leaves_nothing(struct kunit *test)
+static void refused_context_leaves_nothing(struct kunit *test)
 {
 	struct maker *m = new_process(test);
 
@@ -400,7 +400,7 @@ static void history_37_refused_context_leaves_nothing(struct kunit *test)
 	close_and_expect_nothing(m);
 }
 
-static void history_37_context_without_memory_leaves_nothing(struct kunit *test)
+static void context_without_memory_leaves_nothing(struct kunit *test)
 {
 	struct maker *m;
 	unsigned int n;
@@ -424,7 +424,7 @@ static int dereg_mr(struct maker *m)
 }
 
 /* Regression 31: an MR that the driver keeps is the process's as before. */
-static void history_31_refused_mr_stays(struct kunit *test)
+static void mr_kept_by_the_driver_stays_tracked(struct kunit *test)
 {
 	struct maker *m = new_maker(test);
 	struct ib_mr *mr = m->dev->mr;
@@ -459,13 +459,13 @@ static void history_31_refused_mr_stays(struct kunit *test)
 
 static struct kunit_case creation_cases[] = {
 	KUNIT_CASE_PARAM(made_object_belongs_to_the_process, way_gen_params),
-	KUNIT_CASE_PARAM(refused_by_the_driver_leaves_nothing, way_gen_params),
-	KUNIT_CASE_PARAM(history_37_lost_answer_leaves_nothing, answer_gen_params),
-	KUNIT_CASE_PARAM(history_37_failed_allocation_leaves_nothing, way_gen_params),
-	KUNIT_CASE(history_37_second_context_leaves_nothing),
-	KUNIT_CASE(history_37_refused_context_leaves_nothing),
-	KUNIT_CASE(history_37_context_without_memory_leaves_nothing),
-	KUNIT_CASE(history_31_refused_mr_stays),
+	KUNIT_CASE_PARAM(object_refused_by_the_driver_leaves_nothing, way_gen_params),
+	KUNIT_CASE_PARAM(lost_answer_leaves_nothing, answer_gen_params),
+	KUNIT_CASE_PARAM(failed_allocation_leaves_nothing, way_gen_params),
+	KUNIT_CASE(second_context_leaves_nothing),
+	KUNIT_CASE(refused_context_leaves_nothing),
+	KUNIT_CASE(context_without_memory_leaves_nothing),
+	KUNIT_CASE(mr_kept_by_the_driver_stays_tracked),
 	{}
 };
 

@@ -11,7 +11,7 @@ static int count_qps(struct ib_device *dev)
 	return rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL);
 }
 
-static void begun_is_unreachable(struct kunit *test)
+static void begin_del_makes_the_object_unreachable(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
@@ -31,7 +31,7 @@ static void begun_is_unreachable(struct kunit *test)
  * Regressions 19 and 30: an object whose destruction failed, e.g. as a dump was
  * reading it, is as it was before.
  */
-static void history_30_aborted_is_back(struct kunit *test)
+static void abort_del_restores_the_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
@@ -98,7 +98,7 @@ static void number_reused_before_abort(struct kunit *test)
 }
 
 /* An entry that dies among others of its number hides none of them. */
-static void dying_hides_nobody(struct kunit *test)
+static void dying_object_hides_no_other(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp[3];
@@ -126,7 +126,7 @@ static void dying_hides_nobody(struct kunit *test)
 		rdma_restrack_commit_del(&qp[i]->res);
 }
 
-static void begun_of_several(struct kunit *test)
+static void begin_del_of_some_keeps_the_others(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 60);
@@ -151,7 +151,7 @@ static void begun_of_several(struct kunit *test)
 }
 
 /* A half-built object that is dropped: these do nothing. */
-static void never_added(struct kunit *test)
+static void begin_del_without_add_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 3);
@@ -169,13 +169,13 @@ static void never_added(struct kunit *test)
 }
 
 static struct kunit_case del_protocol_cases[] = {
-	KUNIT_CASE(begun_is_unreachable),
-	KUNIT_CASE(history_30_aborted_is_back),
+	KUNIT_CASE(begin_del_makes_the_object_unreachable),
+	KUNIT_CASE(abort_del_restores_the_object),
 	KUNIT_CASE(number_reused_before_commit),
 	KUNIT_CASE(number_reused_before_abort),
-	KUNIT_CASE(dying_hides_nobody),
-	KUNIT_CASE(begun_of_several),
-	KUNIT_CASE(never_added),
+	KUNIT_CASE(dying_object_hides_no_other),
+	KUNIT_CASE(begin_del_of_some_keeps_the_others),
+	KUNIT_CASE(begin_del_without_add_changes_nothing),
 	{}
 };
 

@@ -7,7 +7,7 @@
 #include "mock_device.h"
 
 /* Regression 3: driver QP types were not counted at all. */
-static void history_03_counted_when_asked_for(struct kunit *test)
+static void driver_qp_is_counted_when_asked_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_root *root = &dev->res;
@@ -33,7 +33,7 @@ static void history_03_counted_when_asked_for(struct kunit *test)
 							  NULL, true), 0);
 }
 
-static void boundary_of_driver_types(struct kunit *test)
+static void driver_types_begin_at_ib_qpt_driver(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 
@@ -43,7 +43,7 @@ static void boundary_of_driver_types(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
 }
 
-static void visited_when_asked_for(struct kunit *test)
+static void driver_qp_is_visited_when_asked_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 100);
@@ -74,7 +74,7 @@ static void visited_when_asked_for(struct kunit *test)
 }
 
 /* Who knows the number gets it, as with the tracker of the kernel. */
-static void found_by_number(struct kunit *test)
+static void driver_qp_is_found_by_its_number(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 9);
@@ -83,7 +83,7 @@ static void found_by_number(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
 }
 
-static void counted_again_after_abort(struct kunit *test)
+static void driver_qp_is_counted_again_after_abort(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_root *root = &dev->res;
@@ -118,11 +118,11 @@ static void only_queue_pairs_have_details(struct kunit *test)
 }
 
 static struct kunit_case details_cases[] = {
-	KUNIT_CASE(history_03_counted_when_asked_for),
-	KUNIT_CASE(boundary_of_driver_types),
-	KUNIT_CASE(visited_when_asked_for),
-	KUNIT_CASE(found_by_number),
-	KUNIT_CASE(counted_again_after_abort),
+	KUNIT_CASE(driver_qp_is_counted_when_asked_for),
+	KUNIT_CASE(driver_types_begin_at_ib_qpt_driver),
+	KUNIT_CASE(driver_qp_is_visited_when_asked_for),
+	KUNIT_CASE(driver_qp_is_found_by_its_number),
+	KUNIT_CASE(driver_qp_is_counted_again_after_abort),
 	KUNIT_CASE(only_queue_pairs_have_details),
 	{}
 };

@@ -73,7 +73,7 @@ static void expect_tracked(struct kunit *test, struct dm_user *user, int ctx, in
 }
 
 /* Regression 16: they were made without the tracker. */
-static void history_16_is_tracked(struct kunit *test)
+static void mr_in_device_memory_is_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
 	struct verbs_device *dev = user->dev;
@@ -113,7 +113,7 @@ static void history_16_is_tracked(struct kunit *test)
 	expect_tracked(test, user, 0, 0, 0);
 }
 
-static void several(struct kunit *test)
+static void several_mrs_are_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
 	struct rdma_restrack_entry *found;
@@ -136,7 +136,7 @@ static void several(struct kunit *test)
 }
 
 /* What is refused was never tracked. */
-static void refused(struct kunit *test)
+static void refused_mr_is_not_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
 	u32 handle;
@@ -151,7 +151,7 @@ static void refused(struct kunit *test)
 }
 
 /* A process that ends leaves nothing. */
-static void process_ends(struct kunit *test)
+static void process_that_ends_leaves_nothing(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
 	u32 handle;
@@ -165,7 +165,7 @@ static void process_ends(struct kunit *test)
 }
 
 /* Nor does a device that goes, though the process has its file still open. */
-static void device_goes(struct kunit *test)
+static void device_that_goes_leaves_nothing(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
 	u32 handle;
@@ -177,11 +177,11 @@ static void device_goes(struct kunit *test)
 }
 
 static struct kunit_case device_memory_cases[] = {
-	KUNIT_CASE(history_16_is_tracked),
-	KUNIT_CASE(several),
-	KUNIT_CASE(refused),
-	KUNIT_CASE(process_ends),
-	KUNIT_CASE(device_goes),
+	KUNIT_CASE(mr_in_device_memory_is_tracked),
+	KUNIT_CASE(several_mrs_are_tracked),
+	KUNIT_CASE(refused_mr_is_not_tracked),
+	KUNIT_CASE(process_that_ends_leaves_nothing),
+	KUNIT_CASE(device_that_goes_leaves_nothing),
 	{}
 };
 

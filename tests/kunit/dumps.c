@@ -89,7 +89,7 @@ static void list_ascends_and_is_a_snapshot(struct kunit *test)
 }
 
 /* The number is the same and so is its place, but it came later. */
-static void successor_with_the_number_of_another_is_not_listed(struct kunit *test)
+static void successor_with_a_reused_number_is_not_listed(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct counted_qp *first[100], *old;
@@ -121,7 +121,7 @@ static bool is_found(struct verbs_device *dev, struct rdma_restrack_entry *res)
 }
 
 /* From before the first message to behind the last one. */
-static void sync_through_a_whole_dump_marks_it(struct kunit *test)
+static void sync_during_a_dump_marks_it(struct kunit *test)
 {
 	struct mrs *mrs = make_mrs(test, 5);
 	struct mock_owner *changer = mock_owner(test);
@@ -161,7 +161,7 @@ static void deletion_does_not_mark_a_dump(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, listing->interrupted);
 }
 
-static void deletion_taken_back_marks_the_dump_that_missed_the_object(struct kunit *test)
+static void aborted_deletion_marks_the_dump_that_missed_the_object(struct kunit *test)
 {
 	struct mrs *mrs = make_mrs(test, MRS);
 	struct rdma_restrack_entry *first = &mrs->mr[0]->res, *last = &mrs->mr[MRS - 1]->res;
@@ -187,7 +187,7 @@ static void deletion_taken_back_marks_the_dump_that_missed_the_object(struct kun
  * Regression 42: the driver cannot say anything about one object. Those before it
  * are listed, then the list ends with the driver's error.
  */
-static void history_42_object_that_cannot_be_described_ends_the_list(struct kunit *test)
+static void object_that_cannot_be_described_ends_the_list(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
 	struct counted_qp *qps[3];
@@ -254,11 +254,11 @@ static void dump_without_memory_is_whole(struct kunit *test)
 
 static struct kunit_case cases[] = {
 	KUNIT_CASE(list_ascends_and_is_a_snapshot),
-	KUNIT_CASE(successor_with_the_number_of_another_is_not_listed),
-	KUNIT_CASE(sync_through_a_whole_dump_marks_it),
+	KUNIT_CASE(successor_with_a_reused_number_is_not_listed),
+	KUNIT_CASE(sync_during_a_dump_marks_it),
 	KUNIT_CASE(deletion_does_not_mark_a_dump),
-	KUNIT_CASE(deletion_taken_back_marks_the_dump_that_missed_the_object),
-	KUNIT_CASE(history_42_object_that_cannot_be_described_ends_the_list),
+	KUNIT_CASE(aborted_deletion_marks_the_dump_that_missed_the_object),
+	KUNIT_CASE(object_that_cannot_be_described_ends_the_list),
 	KUNIT_CASE(dump_without_memory_is_whole),
 	{ }
 };

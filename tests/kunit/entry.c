@@ -6,7 +6,7 @@
 #include "mock_device.h"
 #include "mock_owner.h"
 
-static void one_call_style(struct kunit *test)
+static void add_in_one_call_tracks(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -24,7 +24,7 @@ static void one_call_style(struct kunit *test)
 }
 
 /* Who deletes it waits for readers, as in the other style. */
-static void one_call_style_with_a_reader(struct kunit *test)
+static void del_after_add_in_one_call_waits_for_readers(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -43,7 +43,7 @@ static void one_call_style_with_a_reader(struct kunit *test)
 	}
 }
 
-static void step_style(struct kunit *test)
+static void add_in_steps_tracks(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = &mock_pd(test, dev)->res;
@@ -102,7 +102,7 @@ static void expect_new(struct kunit *test, struct rdma_restrack_entry *res)
  * Regression 40: a driver (mthca) does not zero the memory of its MRs, and the
  * tracker read what was there before.
  */
-static void history_40_memory_that_was_not_zeroed(struct kunit *test)
+static void new_initializes_memory_that_was_not_zeroed(struct kunit *test)
 {
 	const struct fill_param *fill = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -153,7 +153,7 @@ static void history_40_memory_that_was_not_zeroed(struct kunit *test)
 }
 
 /* One entry may live several lives, as a CM_ID that is bound again does. */
-static void added_again_after_del(struct kunit *test)
+static void entry_is_added_again_after_del(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CM_ID);
@@ -172,7 +172,7 @@ static void added_again_after_del(struct kunit *test)
 }
 
 /* In one call, too: the owner of the life before is not that of the next. */
-static void one_call_again_after_del(struct kunit *test)
+static void entry_added_again_gets_the_new_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -192,7 +192,7 @@ static void one_call_again_after_del(struct kunit *test)
 	MOCK_EXPECT_HELD(test, second, 0);
 }
 
-static void get_and_put(struct kunit *test)
+static void get_and_put_change_the_count(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
@@ -239,7 +239,7 @@ static void lookup_takes_a_reference(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 }
 
-static void lookup_of_a_missing_number(struct kunit *test)
+static void lookup_of_a_missing_number_finds_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_SRQ);
@@ -251,7 +251,7 @@ static void lookup_of_a_missing_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 }
 
-static void untracked_is_invisible(struct kunit *test)
+static void untracked_entry_is_invisible(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 77);
@@ -273,7 +273,7 @@ static void untracked_is_invisible(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, res->valid);
 }
 
-static void untracked_has_references(struct kunit *test)
+static void untracked_entry_waits_for_readers(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
@@ -298,7 +298,7 @@ static void untracked_has_references(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void untracked_in_two_steps(struct kunit *test)
+static void untracked_entry_is_deleted_in_two_steps(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
@@ -317,7 +317,7 @@ static void untracked_in_two_steps(struct kunit *test)
 }
 
 /* In one call nothing is lost of what the caller has set. */
-static void untracked_in_one_call(struct kunit *test)
+static void untracked_entry_keeps_what_the_caller_set(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
@@ -356,20 +356,20 @@ static void sync_of_an_untracked_entry_waits(struct kunit *test)
 }
 
 static struct kunit_case entry_cases[] = {
-	KUNIT_CASE(one_call_style),
-	KUNIT_CASE(one_call_style_with_a_reader),
-	KUNIT_CASE(step_style),
-	KUNIT_CASE_PARAM(history_40_memory_that_was_not_zeroed, fill_gen_params),
-	KUNIT_CASE(added_again_after_del),
-	KUNIT_CASE(one_call_again_after_del),
-	KUNIT_CASE(get_and_put),
+	KUNIT_CASE(add_in_one_call_tracks),
+	KUNIT_CASE(del_after_add_in_one_call_waits_for_readers),
+	KUNIT_CASE(add_in_steps_tracks),
+	KUNIT_CASE_PARAM(new_initializes_memory_that_was_not_zeroed, fill_gen_params),
+	KUNIT_CASE(entry_is_added_again_after_del),
+	KUNIT_CASE(entry_added_again_gets_the_new_owner),
+	KUNIT_CASE(get_and_put_change_the_count),
 	KUNIT_CASE(last_put_returns_one),
 	KUNIT_CASE(lookup_takes_a_reference),
-	KUNIT_CASE(lookup_of_a_missing_number),
-	KUNIT_CASE(untracked_is_invisible),
-	KUNIT_CASE(untracked_has_references),
-	KUNIT_CASE(untracked_in_two_steps),
-	KUNIT_CASE(untracked_in_one_call),
+	KUNIT_CASE(lookup_of_a_missing_number_finds_nothing),
+	KUNIT_CASE(untracked_entry_is_invisible),
+	KUNIT_CASE(untracked_entry_waits_for_readers),
+	KUNIT_CASE(untracked_entry_is_deleted_in_two_steps),
+	KUNIT_CASE(untracked_entry_keeps_what_the_caller_set),
 	KUNIT_CASE(sync_of_an_untracked_entry_waits),
 	{}
 };

@@ -22,7 +22,7 @@ static void expect_tracked(struct kunit *test, struct ib_device *dev,
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
 }
 
-static void begun_is_unreachable(struct kunit *test)
+static void begin_free_makes_the_object_unreachable(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -67,7 +67,7 @@ static void freed_entry_is_not_touched(struct kunit *test)
 }
 
 /* Regression 31: an object that was not freed after all is as it was before. */
-static void history_31_refused_is_back(struct kunit *test)
+static void abort_free_restores_the_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -169,7 +169,7 @@ static void do_begin_free(void *data)
 	rdma_restrack_begin_free(freeing->res, &freeing->stand_in);
 }
 
-static void begin_waits_for_readers(struct kunit *test)
+static void begin_free_waits_for_readers(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct freeing freeing = { .res = mock_tracked(test, dev, RDMA_RESTRACK_MR) };
@@ -187,7 +187,7 @@ static void begin_waits_for_readers(struct kunit *test)
 }
 
 /* What was not tracked is not tracked after a refusal, but has its owner. */
-static void never_added(struct kunit *test)
+static void begin_free_without_add_keeps_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -208,7 +208,7 @@ static void never_added(struct kunit *test)
 	MOCK_EXPECT_HELD(test, process, 0);
 }
 
-static void not_to_be_tracked(struct kunit *test)
+static void untracked_entry_stays_untracked(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -233,7 +233,7 @@ static void not_to_be_tracked(struct kunit *test)
 }
 
 /* What has been decided is decided: a second call finds nothing to do. */
-static void decided_twice(struct kunit *test)
+static void second_decision_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -253,16 +253,16 @@ static void decided_twice(struct kunit *test)
 }
 
 static struct kunit_case free_protocol_cases[] = {
-	KUNIT_CASE(begun_is_unreachable),
+	KUNIT_CASE(begin_free_makes_the_object_unreachable),
 	KUNIT_CASE(freed_entry_is_not_touched),
-	KUNIT_CASE(history_31_refused_is_back),
+	KUNIT_CASE(abort_free_restores_the_object),
 	KUNIT_CASE(refused_object_keeps_its_kernel_name),
 	KUNIT_CASE(number_reused_before_abort_is_kept_by_both),
 	KUNIT_CASE(refused_object_keeps_its_details),
-	KUNIT_CASE(begin_waits_for_readers),
-	KUNIT_CASE(never_added),
-	KUNIT_CASE(not_to_be_tracked),
-	KUNIT_CASE(decided_twice),
+	KUNIT_CASE(begin_free_waits_for_readers),
+	KUNIT_CASE(begin_free_without_add_keeps_the_owner),
+	KUNIT_CASE(untracked_entry_stays_untracked),
+	KUNIT_CASE(second_decision_changes_nothing),
 	{}
 };
 

@@ -8,7 +8,7 @@
 #include "mock_device.h"
 #include "mock_owner.h"
 
-static void qp_has_its_number(struct kunit *test)
+static void qp_has_its_own_number(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	static const u32 numbers[] = { 2, 17, 0xff, 0x100, 0xffff, 0xffffff };
@@ -57,7 +57,7 @@ static void special_qps_carry_their_port(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 6);
 }
 
-static void counter_has_its_number(struct kunit *test)
+static void counter_has_its_own_number(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_COUNTER);
@@ -116,7 +116,7 @@ static void types_count_their_own_numbers(struct kunit *test)
  *
  * Sets a private member, as a test that really adds 2^32 objects takes too long.
  */
-static void history_15_numbers_wrap(struct kunit *test)
+static void wrapped_numbers_drop_no_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res[5];
@@ -166,7 +166,7 @@ static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
 }
 
 /* Regression 29: of two objects with one number the second was not tracked. */
-static void history_29_two_objects_with_one_number(struct kunit *test)
+static void objects_with_one_number_are_both_tracked(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *a = mock_tracked_qp(test, dev, IB_QPT_RC, 42);
@@ -193,7 +193,7 @@ static void history_29_two_objects_with_one_number(struct kunit *test)
  * Regression 44: a QP of a driver's type whose number was taken could not be
  * inserted; it got number 0, and whoever had that was hidden with it.
  */
-static void history_44_two_driver_qps_with_one_number(struct kunit *test)
+static void driver_qps_with_one_number_hide_no_other(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_root *root = &dev->res;
@@ -231,7 +231,7 @@ static void history_44_two_driver_qps_with_one_number(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 1);
 }
 
-static void second_of_two_goes_first(struct kunit *test)
+static void first_of_two_stays_when_the_second_goes(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *a = mock_tracked_qp(test, dev, IB_QPT_RC, 42);
@@ -243,7 +243,7 @@ static void second_of_two_goes_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
 }
 
-static void two_counters_with_one_number(struct kunit *test)
+static void counters_with_one_number_are_both_tracked(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *a = mock_tracked(test, dev, RDMA_RESTRACK_COUNTER);
@@ -260,7 +260,7 @@ static void two_counters_with_one_number(struct kunit *test)
 }
 
 /* A crowd with one number, removed from the middle outwards. */
-static void many_objects_with_one_number(struct kunit *test)
+static void many_objects_with_one_number_are_all_tracked(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 32);
@@ -365,7 +365,7 @@ static void threads_are_given_different_numbers_at_the_wrap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), i + ADDERS * ADDED);
 }
 
-static void threads_add_objects_with_one_number(struct kunit *test)
+static void threads_that_add_one_number_lose_no_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct adder adder = { .crowd = mock_crowd(test, dev, ADDERS * ADDED) };
@@ -395,21 +395,21 @@ static void threads_add_objects_with_one_number(struct kunit *test)
 }
 
 static struct kunit_case ids_cases[] = {
-	KUNIT_CASE(qp_has_its_number),
+	KUNIT_CASE(qp_has_its_own_number),
 	KUNIT_CASE(special_qps_carry_their_port),
-	KUNIT_CASE(counter_has_its_number),
+	KUNIT_CASE(counter_has_its_own_number),
 	KUNIT_CASE(chosen_numbers_differ),
 	KUNIT_CASE(chosen_numbers_are_not_reused_at_once),
 	KUNIT_CASE(types_count_their_own_numbers),
-	KUNIT_CASE(history_15_numbers_wrap),
+	KUNIT_CASE(wrapped_numbers_drop_no_object),
 	KUNIT_CASE(used_numbers_are_skipped_after_the_wrap),
-	KUNIT_CASE(history_29_two_objects_with_one_number),
-	KUNIT_CASE(history_44_two_driver_qps_with_one_number),
-	KUNIT_CASE(second_of_two_goes_first),
-	KUNIT_CASE(two_counters_with_one_number),
-	KUNIT_CASE(many_objects_with_one_number),
+	KUNIT_CASE(objects_with_one_number_are_both_tracked),
+	KUNIT_CASE(driver_qps_with_one_number_hide_no_other),
+	KUNIT_CASE(first_of_two_stays_when_the_second_goes),
+	KUNIT_CASE(counters_with_one_number_are_both_tracked),
+	KUNIT_CASE(many_objects_with_one_number_are_all_tracked),
 	KUNIT_CASE(threads_are_given_different_numbers_at_the_wrap),
-	KUNIT_CASE(threads_add_objects_with_one_number),
+	KUNIT_CASE(threads_that_add_one_number_lose_no_object),
 	{}
 };
 

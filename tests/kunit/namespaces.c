@@ -106,7 +106,7 @@ static int count(struct ib_device *dev, struct pid_namespace *ns)
 	return rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, ns);
 }
 
-static void initial_namespace_sees_all(struct kunit *test)
+static void initial_namespace_counts_all(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_owner *owner = mock_owner(test);
@@ -120,7 +120,7 @@ static void initial_namespace_sees_all(struct kunit *test)
 }
 
 /* Regression 4: seen is who has a PID there, wherever he was born. */
-static void history_04_nested_namespaces(struct kunit *test)
+static void namespace_counts_who_has_a_pid_there(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct colony *colony = found_colony(test);
@@ -153,7 +153,7 @@ static void history_04_nested_namespaces(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 3);
 }
 
-static void dying_is_seen_nowhere(struct kunit *test)
+static void dying_object_is_not_counted(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct colony *colony = found_colony(test);
@@ -171,7 +171,7 @@ static void dying_is_seen_nowhere(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(dev, inner->ns), 1);
 }
 
-static void details_in_a_namespace(struct kunit *test)
+static void namespace_counts_driver_qps_when_asked_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct colony *colony = found_colony(test);
@@ -191,7 +191,7 @@ static void details_in_a_namespace(struct kunit *test)
 }
 
 /* The objects of a dead process are still there, but it has no PID any more. */
-static void process_is_gone(struct kunit *test)
+static void objects_of_a_dead_process_are_not_counted(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct colony *colony = found_colony(test);
@@ -211,11 +211,11 @@ static void process_is_gone(struct kunit *test)
 }
 
 static struct kunit_case namespaces_cases[] = {
-	KUNIT_CASE(initial_namespace_sees_all),
-	KUNIT_CASE(history_04_nested_namespaces),
-	KUNIT_CASE(dying_is_seen_nowhere),
-	KUNIT_CASE(details_in_a_namespace),
-	KUNIT_CASE(process_is_gone),
+	KUNIT_CASE(initial_namespace_counts_all),
+	KUNIT_CASE(namespace_counts_who_has_a_pid_there),
+	KUNIT_CASE(dying_object_is_not_counted),
+	KUNIT_CASE(namespace_counts_driver_qps_when_asked_for),
+	KUNIT_CASE(objects_of_a_dead_process_are_not_counted),
 	{}
 };
 

@@ -10,7 +10,7 @@
 #include "mock_owner.h"
 #include "user_process.h"
 
-static void kernel_name(struct kunit *test)
+static void set_name_gives_the_object_to_the_kernel(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -24,7 +24,7 @@ static void kernel_name(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
 }
 
-static void current_process(struct kunit *test)
+static void set_name_gives_the_object_to_the_process(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -46,7 +46,7 @@ static void current_process(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void one_call_takes_kernel_name(struct kunit *test)
+static void add_in_one_call_takes_the_kernel_name(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -59,7 +59,7 @@ static void one_call_takes_kernel_name(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void one_call_takes_current_process(struct kunit *test)
+static void add_in_one_call_takes_the_current_process(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -73,7 +73,7 @@ static void one_call_takes_current_process(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void qp_inherits_kernel_name_of_pd(struct kunit *test)
+static void qp_inherits_the_kernel_name_of_its_pd(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_pd *pd = mock_pd(test, dev);
@@ -104,7 +104,7 @@ static void qp_keeps_its_own_name(struct kunit *test)
 	KUNIT_EXPECT_STREQ(test, qp->res.kern_name, MOCK_NAME);
 }
 
-static void qp_of_a_users_pd(struct kunit *test)
+static void qp_does_not_inherit_the_process_of_its_pd(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_pd *pd = mock_pd(test, dev);
@@ -127,7 +127,7 @@ static void qp_of_a_users_pd(struct kunit *test)
 }
 
 /* The target QP of an XRC domain has no PD. */
-static void qp_without_pd(struct kunit *test)
+static void qp_without_a_pd_takes_the_current_process(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_XRC_TGT, 5);
@@ -140,7 +140,7 @@ static void qp_without_pd(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void parent_is_kernel(struct kunit *test)
+static void parent_name_takes_the_kernel_name(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *parent = mock_tracked(test, dev, RDMA_RESTRACK_PD);
@@ -154,7 +154,7 @@ static void parent_is_kernel(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, res->task);
 }
 
-static void parent_is_a_process(struct kunit *test)
+static void parent_name_takes_the_process(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *parent = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -177,7 +177,7 @@ static void parent_is_a_process(struct kunit *test)
 }
 
 /* Another owner replaces the one before, whose reference goes back. */
-static void owner_replaced(struct kunit *test)
+static void replaced_owner_is_released(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *parent = mock_object(test, dev, RDMA_RESTRACK_PD);
@@ -203,7 +203,7 @@ static void owner_replaced(struct kunit *test)
 	MOCK_EXPECT_HELD(test, third, 0);
 }
 
-static void released_by_put_before_add(struct kunit *test)
+static void put_before_add_releases_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
@@ -221,7 +221,7 @@ static void released_by_put_before_add(struct kunit *test)
  * Regression 1: a CM_ID that is destroyed before it was bound to a device kept
  * its owner.
  */
-static void history_01_unbound_cm_id(struct kunit *test)
+static void del_of_an_unbound_cm_id_releases_the_owner(struct kunit *test)
 {
 	struct rdma_restrack_entry *res = mock_object(test, NULL, RDMA_RESTRACK_CM_ID);
 	struct mock_owner *owner = mock_owner(test);
@@ -235,7 +235,7 @@ static void history_01_unbound_cm_id(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void released_by_commit_del(struct kunit *test)
+static void commit_del_releases_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
@@ -250,7 +250,7 @@ static void released_by_commit_del(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void kept_by_abort_del(struct kunit *test)
+static void abort_del_keeps_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
@@ -266,7 +266,7 @@ static void kept_by_abort_del(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-static void kept_by_sync(struct kunit *test)
+static void sync_keeps_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -281,7 +281,7 @@ static void kept_by_sync(struct kunit *test)
 }
 
 /* References to an entry are not references to its owner. */
-static void not_counted_by_readers(struct kunit *test)
+static void readers_take_no_reference_to_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -299,7 +299,7 @@ static void not_counted_by_readers(struct kunit *test)
 }
 
 /* Regression 20: each MR that was registered left a reference behind. */
-static void history_20_registered_in_a_loop(struct kunit *test)
+static void mr_registered_in_a_loop_keeps_no_reference(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -331,7 +331,7 @@ static bool has_new_leader(struct task_struct *task, const char *program)
  * exec: the kernel's messages call it what it is now. The thread that was the
  * leader is gone.
  */
-static void process_is_named_after_its_leader_of_now(struct kunit *test)
+static void process_is_named_after_its_new_leader(struct kunit *test)
 {
 	static char *argv[4] = {
 		"/usr/bin/python3", "-c",
@@ -365,25 +365,25 @@ static void process_is_named_after_its_leader_of_now(struct kunit *test)
 }
 
 static struct kunit_case owner_cases[] = {
-	KUNIT_CASE(kernel_name),
-	KUNIT_CASE(current_process),
-	KUNIT_CASE(one_call_takes_kernel_name),
-	KUNIT_CASE(one_call_takes_current_process),
-	KUNIT_CASE(qp_inherits_kernel_name_of_pd),
+	KUNIT_CASE(set_name_gives_the_object_to_the_kernel),
+	KUNIT_CASE(set_name_gives_the_object_to_the_process),
+	KUNIT_CASE(add_in_one_call_takes_the_kernel_name),
+	KUNIT_CASE(add_in_one_call_takes_the_current_process),
+	KUNIT_CASE(qp_inherits_the_kernel_name_of_its_pd),
 	KUNIT_CASE(qp_keeps_its_own_name),
-	KUNIT_CASE(qp_of_a_users_pd),
-	KUNIT_CASE(qp_without_pd),
-	KUNIT_CASE(parent_is_kernel),
-	KUNIT_CASE(parent_is_a_process),
-	KUNIT_CASE(owner_replaced),
-	KUNIT_CASE(released_by_put_before_add),
-	KUNIT_CASE(history_01_unbound_cm_id),
-	KUNIT_CASE(released_by_commit_del),
-	KUNIT_CASE(kept_by_abort_del),
-	KUNIT_CASE(kept_by_sync),
-	KUNIT_CASE(not_counted_by_readers),
-	KUNIT_CASE(history_20_registered_in_a_loop),
-	KUNIT_CASE_SLOW(process_is_named_after_its_leader_of_now),
+	KUNIT_CASE(qp_does_not_inherit_the_process_of_its_pd),
+	KUNIT_CASE(qp_without_a_pd_takes_the_current_process),
+	KUNIT_CASE(parent_name_takes_the_kernel_name),
+	KUNIT_CASE(parent_name_takes_the_process),
+	KUNIT_CASE(replaced_owner_is_released),
+	KUNIT_CASE(put_before_add_releases_the_owner),
+	KUNIT_CASE(del_of_an_unbound_cm_id_releases_the_owner),
+	KUNIT_CASE(commit_del_releases_the_owner),
+	KUNIT_CASE(abort_del_keeps_the_owner),
+	KUNIT_CASE(sync_keeps_the_owner),
+	KUNIT_CASE(readers_take_no_reference_to_the_owner),
+	KUNIT_CASE(mr_registered_in_a_loop_keeps_no_reference),
+	KUNIT_CASE_SLOW(process_is_named_after_its_new_leader),
 	{}
 };
 

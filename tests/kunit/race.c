@@ -670,7 +670,7 @@ static bool everything_was_done(const struct racer *racer)
 	return true;
 }
 
-static void all_at_once(struct kunit *test)
+static void threads_at_once_break_nothing(struct kunit *test)
 {
 	struct race *race = new_race(test);
 	unsigned long end = jiffies + race_seconds * HZ;
@@ -731,7 +731,7 @@ static void all_at_once(struct kunit *test)
 }
 
 static struct kunit_case race_cases[] = {
-	KUNIT_CASE_SLOW(all_at_once),
+	KUNIT_CASE_SLOW(threads_at_once_break_nothing),
 	{}
 };
 

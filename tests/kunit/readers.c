@@ -35,7 +35,7 @@ static void take_away(struct rdma_restrack_entry *res, const struct way_param *w
 		rdma_restrack_del(res);
 }
 
-static void waits_for_a_reader(struct kunit *test)
+static void deletion_waits_for_a_reader(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -58,7 +58,7 @@ static void waits_for_a_reader(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, res->valid);
 }
 
-static void waits_for_the_last_reader(struct kunit *test)
+static void deletion_waits_for_the_last_reader(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -82,7 +82,7 @@ static void waits_for_the_last_reader(struct kunit *test)
 }
 
 /* A reader may pass its entry on to another one while the destroyer waits. */
-static void reader_may_take_another_reference(struct kunit *test)
+static void reader_takes_another_reference(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -108,7 +108,7 @@ static void reader_may_take_another_reference(struct kunit *test)
  * Who waits says so, again and again, and for what. That is each 10 s, but
  * scripts/guest/kunit.sh loads the tracker with wait_report=1.
  */
-static void tells_of_a_long_wait(struct kunit *test)
+static void long_wait_is_reported(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -138,7 +138,7 @@ static void tells_of_a_long_wait(struct kunit *test)
  * A count that is saturated is a leak: who deletes the entry cannot know whether
  * it has readers, and waits for ever rather than take the object from under one.
  */
-static void saturated_is_waited_for(struct kunit *test)
+static void saturated_count_is_waited_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -163,7 +163,7 @@ static void saturated_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 }
 
-static void returns_at_once_without_readers(struct kunit *test)
+static void deletion_without_readers_returns_at_once(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -179,7 +179,7 @@ static void returns_at_once_without_readers(struct kunit *test)
  * Neither a lookup nor a walk meets an entry that is going away, and the
  * generation tells a walk that it may have missed one.
  */
-static void nobody_comes_in_meanwhile(struct kunit *test)
+static void waiting_deletion_lets_no_reader_in(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -208,7 +208,7 @@ static void nobody_comes_in_meanwhile(struct kunit *test)
 	take_away(res, way);
 }
 
-static void synced_entry_is_back(struct kunit *test)
+static void sync_restores_the_entry(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -239,7 +239,7 @@ static void move_to_another_pd(void *data)
  * Who came before the move has left when the mover goes on to free the old PD,
  * and who comes after it sees the new one.
  */
-static void history_28_mr_moves_under_a_reader(struct kunit *test)
+static void moved_mr_waits_for_readers_of_its_old_pd(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -298,7 +298,7 @@ static void read_without_end(void *data)
  * Threads look the object up as fast as they can while it comes and goes: after
  * each del nobody is inside, and nobody gets in.
  */
-static void hammered_by_readers(struct kunit *test)
+static void lookup_never_finds_a_deleted_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -387,7 +387,7 @@ static void get_and_put_without_end(void *data)
  * its keeper makes it unreachable and brings it back: again and again somebody
  * comes between any two steps that the keeper does, even those next to each other.
  */
-static void tugged_by_readers(struct kunit *test)
+static void get_never_succeeds_after_begin_del(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct tug *tug = kunit_kzalloc(test, sizeof(*tug), GFP_KERNEL);
@@ -425,17 +425,17 @@ static void tugged_by_readers(struct kunit *test)
 }
 
 static struct kunit_case readers_cases[] = {
-	KUNIT_CASE_PARAM(waits_for_a_reader, way_gen_params),
-	KUNIT_CASE_PARAM(waits_for_the_last_reader, way_gen_params),
-	KUNIT_CASE_PARAM(reader_may_take_another_reference, way_gen_params),
-	KUNIT_CASE_SLOW(tells_of_a_long_wait),
-	KUNIT_CASE_SLOW(saturated_is_waited_for),
-	KUNIT_CASE_PARAM(returns_at_once_without_readers, way_gen_params),
-	KUNIT_CASE_PARAM(nobody_comes_in_meanwhile, way_gen_params),
-	KUNIT_CASE(synced_entry_is_back),
-	KUNIT_CASE(history_28_mr_moves_under_a_reader),
-	KUNIT_CASE(hammered_by_readers),
-	KUNIT_CASE_SLOW(tugged_by_readers),
+	KUNIT_CASE_PARAM(deletion_waits_for_a_reader, way_gen_params),
+	KUNIT_CASE_PARAM(deletion_waits_for_the_last_reader, way_gen_params),
+	KUNIT_CASE_PARAM(reader_takes_another_reference, way_gen_params),
+	KUNIT_CASE_SLOW(long_wait_is_reported),
+	KUNIT_CASE_SLOW(saturated_count_is_waited_for),
+	KUNIT_CASE_PARAM(deletion_without_readers_returns_at_once, way_gen_params),
+	KUNIT_CASE_PARAM(waiting_deletion_lets_no_reader_in, way_gen_params),
+	KUNIT_CASE(sync_restores_the_entry),
+	KUNIT_CASE(moved_mr_waits_for_readers_of_its_old_pd),
+	KUNIT_CASE(lookup_never_finds_a_deleted_object),
+	KUNIT_CASE_SLOW(get_never_succeeds_after_begin_del),
 	{}
 };
 

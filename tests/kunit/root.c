@@ -45,7 +45,7 @@ static void roots_are_apart(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&b->res, RDMA_RESTRACK_QP, NULL), 2);
 }
 
-static void count_follows(struct kunit *test)
+static void count_follows_add_and_del(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 500);
@@ -64,7 +64,7 @@ static void count_follows(struct kunit *test)
 }
 
 /* Each of many is found by its number, and by no other. */
-static void lookup_among_many(struct kunit *test)
+static void lookup_finds_each_of_many(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 1000);
@@ -91,7 +91,7 @@ static void lookup_among_many(struct kunit *test)
  * Regression 17: what was added and taken out again, complete or not, is no
  * leftover.
  */
-static void history_17_clean_is_silent(struct kunit *test)
+static void clean_without_leftovers_is_silent(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *tracked = mock_tracked(test, dev, RDMA_RESTRACK_PD);
@@ -111,7 +111,7 @@ static void history_17_clean_is_silent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, log_lines(log, "restrack", "leak", ""), 0);
 }
 
-static void clean_lists_what_is_left(struct kunit *test)
+static void clean_reports_leftovers(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *mr[2], *gone;
@@ -187,7 +187,7 @@ static void free_device(void *dev)
  * Objects that outlive their device, which is full of poison by then: del and
  * what may follow it neither read nor write it.
  */
-static void device_gone_before_its_objects(struct kunit *test)
+static void objects_that_outlive_their_device_do_not_touch_it(struct kunit *test)
 {
 	struct ib_device *dev = kzalloc_obj(*dev);
 	struct mock_owner *owner = mock_owner(test);
@@ -222,7 +222,7 @@ static void device_gone_before_its_objects(struct kunit *test)
 }
 
 /* A reader that still holds an entry when its device is cleaned, too, is waited for. */
-static void clean_under_a_reader(struct kunit *test)
+static void reader_of_a_leftover_is_waited_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -243,7 +243,7 @@ static void clean_under_a_reader(struct kunit *test)
 }
 
 /* Ages are right for years, and so is what is said of them. */
-static void leftovers_of_years(struct kunit *test)
+static void leftover_of_years_has_the_right_age(struct kunit *test)
 {
 	static const u64 days[] = { 1, 49, 50, 60, 5 * 365 };
 	struct ib_device *dev = mock_device(test);
@@ -296,7 +296,7 @@ static void free_when_given_up(struct perf_event *event, struct perf_sample_data
  * see that it had lost its place, and so be over. A watchpoint on the member that
  * says so, a private one, holds that instant open.
  */
-static void history_43_clean_gives_an_entry_up_last(struct kunit *test)
+static void clean_does_not_touch_an_entry_it_gave_up(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_MR);
@@ -326,7 +326,7 @@ static void history_43_clean_gives_an_entry_up_last(struct kunit *test)
  * Regression 43 again: clean told an entry that was being deleted that it was
  * new. Then the last reader released the owner, and nobody woke the deletion.
  */
-static void history_43_clean_beside_deletions_that_wait(struct kunit *test)
+static void clean_leaves_waiting_deletions_alone(struct kunit *test)
 {
 	static void (*const ways[])(void *data) = { mock_begin_del, mock_sync, mock_del };
 	struct ib_device *dev = mock_device(test);
@@ -367,7 +367,7 @@ static bool can_be_had(struct rdma_restrack_entry *res)
  * What is left when its device goes is deleted as if nothing had been: the device
  * is not touched, and readers are waited for.
  */
-static void leftovers_go_all_ways(struct kunit *test)
+static void leftovers_are_deleted_in_every_way(struct kunit *test)
 {
 	struct ib_device *dev = kzalloc_obj(*dev);
 	struct mock_owner *owner = mock_owner(test);
@@ -428,7 +428,7 @@ static void leftovers_go_all_ways(struct kunit *test)
  * Regression 24 (CVE-2024-42080): the module that leaked the object is gone, and
  * its name with it, when the device is cleaned.
  */
-static void history_24_name_of_an_unloaded_module(struct kunit *test)
+static void name_of_an_unloaded_module_is_not_read(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 60606);
@@ -451,7 +451,7 @@ static void history_24_name_of_an_unloaded_module(struct kunit *test)
 }
 
 /* A root is as new after it was cleaned. */
-static void used_again_after_clean(struct kunit *test)
+static void cleaned_root_is_used_again(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
@@ -468,19 +468,19 @@ static void used_again_after_clean(struct kunit *test)
 static struct kunit_case root_cases[] = {
 	KUNIT_CASE(new_root_is_empty),
 	KUNIT_CASE(roots_are_apart),
-	KUNIT_CASE(count_follows),
-	KUNIT_CASE(lookup_among_many),
-	KUNIT_CASE(history_17_clean_is_silent),
-	KUNIT_CASE(clean_lists_what_is_left),
+	KUNIT_CASE(count_follows_add_and_del),
+	KUNIT_CASE(lookup_finds_each_of_many),
+	KUNIT_CASE(clean_without_leftovers_is_silent),
+	KUNIT_CASE(clean_reports_leftovers),
 	KUNIT_CASE(clean_unlinks_all_types),
-	KUNIT_CASE(device_gone_before_its_objects),
-	KUNIT_CASE(clean_under_a_reader),
-	KUNIT_CASE(leftovers_of_years),
-	KUNIT_CASE(history_43_clean_gives_an_entry_up_last),
-	KUNIT_CASE(history_43_clean_beside_deletions_that_wait),
-	KUNIT_CASE(leftovers_go_all_ways),
-	KUNIT_CASE(history_24_name_of_an_unloaded_module),
-	KUNIT_CASE(used_again_after_clean),
+	KUNIT_CASE(objects_that_outlive_their_device_do_not_touch_it),
+	KUNIT_CASE(reader_of_a_leftover_is_waited_for),
+	KUNIT_CASE(leftover_of_years_has_the_right_age),
+	KUNIT_CASE(clean_does_not_touch_an_entry_it_gave_up),
+	KUNIT_CASE(clean_leaves_waiting_deletions_alone),
+	KUNIT_CASE(leftovers_are_deleted_in_every_way),
+	KUNIT_CASE(name_of_an_unloaded_module_is_not_read),
+	KUNIT_CASE(cleaned_root_is_used_again),
 	{}
 };
 

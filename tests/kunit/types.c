@@ -47,7 +47,7 @@ static void expect_only(struct kunit *test, struct ib_device *dev,
 				    i == type ? nr : 0, "count of type %d", i);
 }
 
-static void tracked_on_its_device(struct kunit *test)
+static void object_is_tracked_on_its_device(struct kunit *test)
 {
 	const struct type_param *param = test->param_value;
 	struct ib_device *other = mock_device(test);
@@ -75,7 +75,7 @@ static void tracked_on_its_device(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, param->type), 0);
 }
 
-static void tracked_in_one_call(struct kunit *test)
+static void add_in_one_call_tracks(struct kunit *test)
 {
 	const struct type_param *param = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -90,7 +90,7 @@ static void tracked_in_one_call(struct kunit *test)
 	expect_only(test, dev, param->type, 0);
 }
 
-static void destroyed_in_two_steps(struct kunit *test)
+static void deletion_in_two_steps_untracks(struct kunit *test)
 {
 	const struct type_param *param = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -106,7 +106,7 @@ static void destroyed_in_two_steps(struct kunit *test)
 	expect_only(test, dev, param->type, 0);
 }
 
-static void same_number_of_another_type(struct kunit *test)
+static void lookup_of_another_type_finds_nothing(struct kunit *test)
 {
 	const struct type_param *param = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -128,7 +128,7 @@ static void same_number_of_another_type(struct kunit *test)
 	rdma_restrack_del(res);
 }
 
-static void all_types_side_by_side(struct kunit *test)
+static void types_are_kept_apart(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res[MOCK_TYPES][3];
@@ -151,11 +151,11 @@ static void all_types_side_by_side(struct kunit *test)
 }
 
 static struct kunit_case types_cases[] = {
-	KUNIT_CASE_PARAM(tracked_on_its_device, type_gen_params),
-	KUNIT_CASE_PARAM(tracked_in_one_call, type_gen_params),
-	KUNIT_CASE_PARAM(destroyed_in_two_steps, type_gen_params),
-	KUNIT_CASE_PARAM(same_number_of_another_type, type_gen_params),
-	KUNIT_CASE(all_types_side_by_side),
+	KUNIT_CASE_PARAM(object_is_tracked_on_its_device, type_gen_params),
+	KUNIT_CASE_PARAM(add_in_one_call_tracks, type_gen_params),
+	KUNIT_CASE_PARAM(deletion_in_two_steps_untracks, type_gen_params),
+	KUNIT_CASE_PARAM(lookup_of_another_type_finds_nothing, type_gen_params),
+	KUNIT_CASE(types_are_kept_apart),
 	{}
 };
 

@@ -67,7 +67,7 @@ static struct ib_qp *create_qp(struct kunit *test, struct ib_pd *pd, struct ib_c
 	return qp;
 }
 
-static void pd_and_back(struct kunit *test)
+static void pd_is_tracked_until_it_is_freed(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_pd *pd = alloc_pd(test, dev);
@@ -80,7 +80,7 @@ static void pd_and_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_PD), 0);
 }
 
-static void cq_and_back(struct kunit *test)
+static void cq_is_tracked_until_it_is_destroyed(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_cq *cq = create_cq(test, dev);
@@ -92,7 +92,7 @@ static void cq_and_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_CQ), 0);
 }
 
-static void qp_and_back(struct kunit *test)
+static void qp_is_tracked_until_it_is_destroyed(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_qp *qp = create_qp(test, alloc_pd(test, dev), create_cq(test, dev), IB_QPT_RC);
@@ -139,7 +139,7 @@ static void mr_belongs_to_the_owner_of_its_pd(struct kunit *test)
 }
 
 /* Regression 3, through the door that drivers use. */
-static void history_03_driver_qp(struct kunit *test)
+static void driver_qp_is_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_pd *pd = alloc_pd(test, dev);
@@ -155,7 +155,7 @@ static void history_03_driver_qp(struct kunit *test)
  * Regression 17: what the driver refuses was never tracked; that the device can
  * go silently afterwards is the proof.
  */
-static void history_17_refused_by_the_driver(struct kunit *test)
+static void object_refused_by_the_driver_is_not_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_pd *pd = alloc_pd(test, dev);
@@ -178,7 +178,7 @@ static void history_17_refused_by_the_driver(struct kunit *test)
 }
 
 /* Regression 19: a driver that cannot destroy an object gets it back, visible. */
-static void history_19_kept_by_the_driver(struct kunit *test)
+static void object_kept_by_the_driver_stays_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_pd *pd = alloc_pd(test, dev);
@@ -205,7 +205,7 @@ static void history_19_kept_by_the_driver(struct kunit *test)
 }
 
 /* Regression 29: a driver that gives one number to QPs of two kinds. */
-static void history_29_one_number_twice(struct kunit *test)
+static void qps_with_one_number_are_both_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_pd *pd = alloc_pd(test, dev);
@@ -221,7 +221,7 @@ static void history_29_one_number_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_QP), 1);
 }
 
-static void many_of_each(struct kunit *test)
+static void many_qps_are_counted(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_pd *pd = alloc_pd(test, dev);
@@ -242,16 +242,16 @@ static void many_of_each(struct kunit *test)
 }
 
 static struct kunit_case verbs_cases[] = {
-	KUNIT_CASE(pd_and_back),
-	KUNIT_CASE(cq_and_back),
-	KUNIT_CASE(qp_and_back),
+	KUNIT_CASE(pd_is_tracked_until_it_is_freed),
+	KUNIT_CASE(cq_is_tracked_until_it_is_destroyed),
+	KUNIT_CASE(qp_is_tracked_until_it_is_destroyed),
 	KUNIT_CASE(srq_belongs_to_the_owner_of_its_pd),
 	KUNIT_CASE(mr_belongs_to_the_owner_of_its_pd),
-	KUNIT_CASE(history_03_driver_qp),
-	KUNIT_CASE(history_17_refused_by_the_driver),
-	KUNIT_CASE(history_19_kept_by_the_driver),
-	KUNIT_CASE(history_29_one_number_twice),
-	KUNIT_CASE(many_of_each),
+	KUNIT_CASE(driver_qp_is_tracked),
+	KUNIT_CASE(object_refused_by_the_driver_is_not_tracked),
+	KUNIT_CASE(object_kept_by_the_driver_stays_tracked),
+	KUNIT_CASE(qps_with_one_number_are_both_tracked),
+	KUNIT_CASE(many_qps_are_counted),
 	{}
 };
 

@@ -91,7 +91,7 @@ static void destroy(void *data)
 		ib_dealloc_pd(o->pd);
 }
 
-static void what_could_not_be_made_is_not_tracked(struct kunit *test)
+static void failed_create_leaves_nothing_tracked(struct kunit *test)
 {
 	struct objects *o = kunit_kzalloc(test, sizeof(*o), GFP_KERNEL);
 	bool hit = true;
@@ -123,7 +123,7 @@ static void what_could_not_be_made_is_not_tracked(struct kunit *test)
 }
 
 static struct kunit_case verbs_memory_cases[] = {
-	KUNIT_CASE(what_could_not_be_made_is_not_tracked),
+	KUNIT_CASE(failed_create_leaves_nothing_tracked),
 	{}
 };
 

@@ -111,7 +111,7 @@ static u32 number(const struct pattern_param *param, unsigned int i)
 	return (n >> 24 ^ n) & 0xffffff;
 }
 
-static void empty(struct kunit *test)
+static void empty_walk_ends_at_once(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	u64 cursor = 0;
@@ -121,7 +121,7 @@ static void empty(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
 }
 
-static void each_exactly_once(struct kunit *test)
+static void walk_visits_each_exactly_once(struct kunit *test)
 {
 	const struct pattern_param *param = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -141,7 +141,7 @@ static void each_exactly_once(struct kunit *test)
 }
 
 /* The dump's way: the one just shown may be gone before the next step. */
-static void current_removed_at_each_step(struct kunit *test)
+static void walk_goes_on_after_the_current_is_removed(struct kunit *test)
 {
 	const struct pattern_param *param = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -162,7 +162,7 @@ static void current_removed_at_each_step(struct kunit *test)
  * Half of the crowd stays. Between any two steps some of the other half are
  * taken out and put back in.
  */
-static void others_come_and_go(struct kunit *test)
+static void walk_is_exact_while_others_come_and_go(struct kunit *test)
 {
 	const struct pattern_param *param = test->param_value;
 	struct ib_device *dev = mock_device(test);
@@ -192,7 +192,7 @@ static void others_come_and_go(struct kunit *test)
 }
 
 /* What is taken out before its turn is not visited. */
-static void removed_is_not_visited(struct kunit *test)
+static void removed_object_is_not_visited(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 100);
@@ -217,7 +217,7 @@ static void removed_is_not_visited(struct kunit *test)
 		KUNIT_EXPECT_TRUE(test, crowd->seen[i] == 1 || crowd->seen[i] == 100);
 }
 
-static void all_removed_half_way(struct kunit *test)
+static void walk_ends_when_all_are_removed(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 50);
@@ -234,7 +234,7 @@ static void all_removed_half_way(struct kunit *test)
 }
 
 /* A crowd that grows under the walk by more than the table began with. */
-static void grown_half_way(struct kunit *test)
+static void walk_is_exact_while_the_table_grows(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 3000);
@@ -277,7 +277,7 @@ static void walks_do_not_disturb_each_other(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, crowd->seen[i], 4);
 }
 
-static void dying_is_not_visited(struct kunit *test)
+static void dying_object_is_not_visited(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 40);
@@ -322,7 +322,7 @@ static void loop_holds_a_reference(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, kref_read(&crowd->qp[i].res.kref), 1);
 }
 
-static void types_apart(struct kunit *test)
+static void walk_visits_one_type_only(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res;
@@ -373,7 +373,7 @@ static void churn_without_end(void *data)
 	}
 }
 
-static void exact_against_another_thread(struct kunit *test)
+static void walk_is_exact_beside_another_thread(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd = mock_crowd(test, dev, 300);
@@ -470,7 +470,7 @@ static void key_stands_for_one_object(struct kunit *test)
 			    ERR_PTR(-ENOENT));
 }
 
-static void key_of_a_dying_object_says_so(struct kunit *test)
+static void lookup_by_key_tells_of_deletion_and_sync(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 17);
@@ -496,7 +496,7 @@ static void key_of_a_dying_object_says_so(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_restores(&dev->res, RDMA_RESTRACK_QP), before + 1);
 }
 
-static void keys_of_driver_details_are_for_those_who_ask(struct kunit *test)
+static void keys_of_driver_qps_are_listed_when_asked_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	u64 key;
@@ -535,7 +535,7 @@ static void keys_of_one_number_sort_as_they_were_added(struct kunit *test)
 	}
 }
 
-static void generation_tells_of_changes(struct kunit *test)
+static void generation_changes_with_the_table(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
@@ -584,7 +584,7 @@ static void generation_is_not_a_count(struct kunit *test)
 }
 
 /* Sets a private member to bring the wrap near. */
-static void generation_skips_zero(struct kunit *test)
+static void generation_is_never_zero(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	u32 before, now;
@@ -603,26 +603,26 @@ static void generation_skips_zero(struct kunit *test)
 }
 
 static struct kunit_case walk_cases[] = {
-	KUNIT_CASE(empty),
-	KUNIT_CASE_PARAM(each_exactly_once, pattern_gen_params),
-	KUNIT_CASE_PARAM(current_removed_at_each_step, pattern_gen_params),
-	KUNIT_CASE_PARAM(others_come_and_go, pattern_gen_params),
-	KUNIT_CASE(removed_is_not_visited),
-	KUNIT_CASE(all_removed_half_way),
-	KUNIT_CASE(grown_half_way),
+	KUNIT_CASE(empty_walk_ends_at_once),
+	KUNIT_CASE_PARAM(walk_visits_each_exactly_once, pattern_gen_params),
+	KUNIT_CASE_PARAM(walk_goes_on_after_the_current_is_removed, pattern_gen_params),
+	KUNIT_CASE_PARAM(walk_is_exact_while_others_come_and_go, pattern_gen_params),
+	KUNIT_CASE(removed_object_is_not_visited),
+	KUNIT_CASE(walk_ends_when_all_are_removed),
+	KUNIT_CASE(walk_is_exact_while_the_table_grows),
 	KUNIT_CASE(walks_do_not_disturb_each_other),
-	KUNIT_CASE(dying_is_not_visited),
+	KUNIT_CASE(dying_object_is_not_visited),
 	KUNIT_CASE(loop_holds_a_reference),
-	KUNIT_CASE(types_apart),
-	KUNIT_CASE(exact_against_another_thread),
+	KUNIT_CASE(walk_visits_one_type_only),
+	KUNIT_CASE(walk_is_exact_beside_another_thread),
 	KUNIT_CASE(keys_are_those_of_a_walk),
 	KUNIT_CASE(key_stands_for_one_object),
-	KUNIT_CASE(key_of_a_dying_object_says_so),
-	KUNIT_CASE(keys_of_driver_details_are_for_those_who_ask),
+	KUNIT_CASE(lookup_by_key_tells_of_deletion_and_sync),
+	KUNIT_CASE(keys_of_driver_qps_are_listed_when_asked_for),
 	KUNIT_CASE(keys_of_one_number_sort_as_they_were_added),
-	KUNIT_CASE(generation_tells_of_changes),
+	KUNIT_CASE(generation_changes_with_the_table),
 	KUNIT_CASE(generation_is_not_a_count),
-	KUNIT_CASE(generation_skips_zero),
+	KUNIT_CASE(generation_is_never_zero),
 	{}
 };
 

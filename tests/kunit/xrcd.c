@@ -24,7 +24,7 @@ static struct ib_xrcd *alloc(struct kunit *test, struct verbs_device *dev,
 	return xrcd;
 }
 
-static void of_the_kernel(struct kunit *test)
+static void kernel_xrcd_is_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_xrcd *xrcd = alloc(test, dev, NULL);
@@ -41,7 +41,7 @@ static void of_the_kernel(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_XRCD), 0);
 }
 
-static void of_a_process(struct kunit *test)
+static void process_owns_its_xrcd(struct kunit *test)
 {
 	int usage = refcount_read(&current->usage);
 	struct verbs_device *dev = verbs_device(test);
@@ -55,7 +55,7 @@ static void of_a_process(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refcount_read(&current->usage), usage);
 }
 
-static void several(struct kunit *test)
+static void several_xrcds_are_found(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct rdma_restrack_entry *found;
@@ -73,7 +73,7 @@ static void several(struct kunit *test)
 	}
 }
 
-static void refused_by_the_driver(struct kunit *test)
+static void refused_xrcd_is_not_tracked(struct kunit *test)
 {
 	int usage = refcount_read(&current->usage);
 	struct verbs_device *dev = verbs_device(test);
@@ -86,7 +86,7 @@ static void refused_by_the_driver(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, refcount_read(&current->usage), usage);
 }
 
-static void kept_by_the_driver(struct kunit *test)
+static void xrcd_kept_by_the_driver_stays_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_xrcd *xrcd = alloc(test, dev, NULL);
@@ -102,7 +102,7 @@ static void kept_by_the_driver(struct kunit *test)
 }
 
 /* In use: the driver is not even asked. */
-static void still_in_use(struct kunit *test)
+static void xrcd_in_use_stays_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_xrcd *xrcd = alloc(test, dev, NULL);
@@ -115,12 +115,12 @@ static void still_in_use(struct kunit *test)
 }
 
 static struct kunit_case xrcd_cases[] = {
-	KUNIT_CASE(of_the_kernel),
-	KUNIT_CASE(of_a_process),
-	KUNIT_CASE(several),
-	KUNIT_CASE(refused_by_the_driver),
-	KUNIT_CASE(kept_by_the_driver),
-	KUNIT_CASE(still_in_use),
+	KUNIT_CASE(kernel_xrcd_is_tracked),
+	KUNIT_CASE(process_owns_its_xrcd),
+	KUNIT_CASE(several_xrcds_are_found),
+	KUNIT_CASE(refused_xrcd_is_not_tracked),
+	KUNIT_CASE(xrcd_kept_by_the_driver_stays_tracked),
+	KUNIT_CASE(xrcd_in_use_stays_tracked),
 	{}
 };
 
