@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# Both ends of a connection, with the programs that people use, over each kind
-# of device: what they hold while it lasts, by pid, and that it is gone after.
+# Both ends of connections, made with the programs that people use, over each kind
+# of device: each end is listed with its objects while it lives, and not after.
 
 . ./lib.sh
 
@@ -12,7 +12,7 @@ has()
 	[ "$(owned "$1" "$2" "$3")" -ge "$4" ]
 }
 
-# expect_end DEVICE PID COMM: the objects that one end of a connection needs
+# expect_end DEVICE PID COMM: one end of a connection has the objects that it needs
 expect_end()
 {
 	for type in ctx pd cq qp mr; do
@@ -33,7 +33,7 @@ pingpong_shows_both_ends()
 	client=$pid
 	await 20 connected $server $client ||
 		fail "not connected: $(cat "$TMPDIR/server" "$TMPDIR/client")"
-	# they may rest now: nothing changes any more
+	# stopped, so that nothing changes any more
 	kill -STOP $server $client
 	expect_end rxe0 $server "$(cut -c-15 "/proc/$server/comm")"
 	expect_end rxe0 $client "$(cut -c-15 "/proc/$client/comm")"
@@ -49,7 +49,7 @@ connected()
 	done
 }
 
-# Connected by the connection manager, which siw needs: CM_IDs come with it.
+# Through the connection manager, which siw needs; each end has CM_IDs too.
 rping_shows_both_ends()
 {
 	address=$(address_of "$1")
@@ -70,7 +70,7 @@ rping_shows_both_ends()
 	done
 	expect "cm_id in the summary" "$(count "$1" cm_id)" "$(summary "$1" cm_id)"
 
-	# first the client goes, without a word, then the server
+	# the client is killed first, then the server
 	stop KILL $client
 	expect_owned "$1" $client ctx 0 pd 0 cq 0 qp 0 mr 0 cm_id 0
 	kill -CONT $server
@@ -90,8 +90,8 @@ rping_that_ends_leaves_nothing()
 	await 20 idle "$1" || fail "left behind: $(all "$1")"
 }
 
-# Regressions 10 and 21: one listener for all devices has something on each,
-# and what is on one of them does not end the list of the others.
+# A listener on all devices has a CM_ID on each. That of one device once ended the
+# list of the others.
 listener_on_all_devices_is_listed_on_each()
 {
 	start server rping -s -C 100000000 -a 0.0.0.0
@@ -107,7 +107,7 @@ listener_on_all_devices_is_listed_on_each()
 	done
 }
 
-# Regression 38: where one of the devices refuses, the others keep nothing of the listener.
+# If one device refuses a listener, nothing of it is left on the others.
 listener_refused_by_one_device_leaves_nothing()
 {
 	start listener "$HERE/listener.py" $SIW_ADDRESS 200

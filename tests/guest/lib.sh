@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# What the tests in this directory have in common; they read this file. A test
-# script names its tests as functions and ends with
+# Shared by the test scripts of this directory, which source it. In a script each
+# test is a function, and the last command is
 #
 #	run test_one "test_two rxe" "test_two siw"
 #
-# which prints one KTAP document. A test says what is wrong with fail() and goes
-# on; it says that it makes no sense here with skip(). Everything that a script
-# has started or made is gone when it ends, in whatever way.
+# which prints one KTAP document. A test calls fail() for each thing that is wrong,
+# and goes on; it calls skip() where it cannot run. When a script ends, however it
+# does, everything that it started or made is removed.
 
 set -u
 export LC_ALL=C.UTF-8
@@ -15,8 +15,8 @@ export LC_ALL=C.UTF-8
 : "${TMPDIR:=/tmp}"
 HERE=$(pwd)
 
-# Names and addresses of the devices that the scripts make: a pair of network
-# devices for each kind of RDMA device.
+# Addresses of the devices that the scripts make. Each kind of RDMA device is on one
+# end of a veth pair.
 RXE_ADDRESS=10.91.1.1
 SIW_ADDRESS=10.91.2.1
 
@@ -73,7 +73,7 @@ run()
 	exit $((run_missed != 0))
 }
 
-# The last test of each script: the kernel found nothing wrong.
+# The last test of each script: the kernel logged no warning.
 log_has_no_complaint()
 {
 	clean_up
@@ -114,7 +114,7 @@ unload()
 	done
 }
 
-# From the top down. What the drivers need besides goes with modprobe.
+# From the top down. modprobe also removes what only the drivers need.
 unload_all()
 {
 	unload rdma_ucm rdma_cm iw_cm ib_cm ib_umad &&
@@ -145,8 +145,8 @@ start()
 	started="$started $pid"
 }
 
-# start_sender NAME COMMAND...: the same for a program that sends without pause; it
-# makes way for those that look at it.
+# start_sender NAME COMMAND...: the same for a program that sends without pause, at
+# low priority, so that the tests get on.
 start_sender()
 {
 	sender=$1
@@ -154,7 +154,7 @@ start_sender()
 	start "$sender" nice -n 19 "$@"
 }
 
-# stop SIGNAL PID...: and wait for the end
+# stop SIGNAL PID...: sends the signal and waits for the processes to end
 stop()
 {
 	signal=$1
@@ -165,7 +165,7 @@ stop()
 	done
 }
 
-# await SECONDS COMMAND...: until it succeeds
+# await SECONDS COMMAND...: waits until the command succeeds
 await()
 {
 	tries=$(($1 * 5))
@@ -177,7 +177,7 @@ await()
 	done
 }
 
-# Is somebody listening on this TCP port, given in hexadecimal?
+# listening PORT: a process listens on this TCP port, in hexadecimal
 listening()
 {
 	cat /proc/net/tcp /proc/net/tcp6 | grep -qi ":$1 [0-9A-F]*:0000 0A "
@@ -190,7 +190,7 @@ prints()
 
 # ---- devices ---------------------------------------------------------------
 
-# add_device rxe|siw [NAME]: an RDMA device on a network device of its own
+# add_device rxe|siw [NAME]: makes an RDMA device on a network device of its own
 add_device()
 {
 	kind=$1
@@ -235,7 +235,7 @@ address_of()
 	esac
 }
 
-# The index of the GID that carries the device's IPv4 address.
+# gid_of DEVICE: the index of the GID with the device's IPv4 address
 gid_of()
 {
 	for gid in "/sys/class/infiniband/$1/ports/1/gids/"*; do
@@ -264,13 +264,13 @@ summary()
 	echo none
 }
 
-# all DEVICE: the whole line, to compare it with one of another time
+# all DEVICE: the whole line of the summary
 all()
 {
 	rdma resource show "$1"
 }
 
-# The first test of scripts that use both kinds of device; it keeps what they show before.
+# The first test of scripts that use both kinds of device. It notes their summaries.
 devices_are_there()
 {
 	add_device rxe || fail "no rxe device"
@@ -279,17 +279,17 @@ devices_are_there()
 	idle_siw0=$(all siw0)
 }
 
-# idle DEVICE: does it show the same again?
+# idle DEVICE: the summary is what devices_are_there() noted
 idle()
 {
 	eval "set -- $1 \"\$idle_$1\""
 	[ "$(all "$1")" = "$2" ]
 }
 
-# list DEVICE TYPE [WORD]: the lines of objects, those with these words
+# list DEVICE TYPE [WORDS]: the lines of the objects, or of those with these words
 list()
 {
-	# QPs and CM_IDs may have no port yet, so they cannot be asked for by it
+	# a QP or CM_ID without a port is not in the list of a port
 	rdma resource show "$2" | grep -E "^(link $1/|dev $1 )" | grep -F -e "${3:-}"
 }
 

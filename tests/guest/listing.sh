@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# The lists of objects: complete, well-formed, and each object in them found by
-# its number.
+# The lists of objects are complete and well-formed, and each object in them is
+# found by its number.
 
 . ./lib.sh
 
@@ -30,7 +30,8 @@ lists_are_json()
 	sed 's/^/# /' "$TMPDIR/problems"
 }
 
-# each_is_found_by_number TYPE NUMBER-NAME: each of the type, asked for by its number
+# each_is_found_by_number TYPE KEYWORD: a request for the number of each listed object
+# shows the same line
 each_is_found_by_number()
 {
 	type=$1 name=$2
@@ -62,8 +63,8 @@ missing_number_is_not_found()
 	done
 }
 
-# Regressions 7 and 8: a lookup that failed half way kept a reference, or put
-# it twice. The objects can be destroyed afterwards, or this waits for ever.
+# A lookup that failed half way once kept a reference, or put it twice. If one is
+# kept, the objects cannot be destroyed and this waits for ever.
 failed_lookups_keep_no_reference()
 {
 	i=0
@@ -84,8 +85,7 @@ no_context()
 	[ "$(summary rxe0 ctx)" = 0 ]
 }
 
-# Regressions 22 and 23: a list of more than one message lost objects, or ended
-# with an error.
+# A list of more than one message once lost objects, or ended with an error.
 list_of_thousands_is_whole()
 {
 	add_device rxe || fail "no device"

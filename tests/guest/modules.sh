@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# The modules: what pulls in what, what may not be unloaded when, and that the
-# kernel has no more than one tracker.
+# The modules: what loads what, what cannot be unloaded while, and that the kernel
+# never has two trackers.
 
 . ./lib.sh
 
@@ -19,7 +19,7 @@ tracker_loads_alone()
 	rmmod rdma_restrack || fail "rmmod rdma_restrack"
 }
 
-# And takes it along when it goes.
+# All of them can be unloaded again.
 driver_pulls_in_the_tracker()
 {
 	modprobe "$1" || fail "modprobe $1"
@@ -70,7 +70,7 @@ tracker_stays_below_a_device()
 	expect "cq of the summary" "$(count "$1"0 cq)" "$(summary "$1"0 cq)"
 }
 
-# Modules as the distribution ships them, which know another tracker.
+# The modules of the distribution, which were built for the tracker in ib_core.
 foreign=$CHECKOUT/build/$SERIES-$KERNEL/foreign
 
 # Only the distribution's kernel has modules that were built for it.
@@ -81,7 +81,7 @@ have_foreign()
 	false
 }
 
-# refused FILE ERROR MESSAGE: insmod ends with the error, and the kernel says why,
+# refused FILE ERROR MESSAGE: insmod fails with ERROR, and the kernel logs MESSAGE
 # and nothing else
 refused()
 {
@@ -116,11 +116,11 @@ tracker_keeps_the_distribution_out()
 	rmmod rdma_restrack || fail "rmmod rdma_restrack"
 }
 
-# With the ib_core that belongs to the tracker.
+# On top of the ib_core that was built with the tracker.
 distribution_modules_do_not_link()
 {
 	have_foreign || return
-	# All else that they need is there.
+	# everything else that they need is loaded
 	modprobe -a rdma_cm ib_uverbs ip6_udp_tunnel udp_tunnel nvme-fabrics ||
 		fail "modprobe"
 	refused "$foreign/rdma_rxe.ko" "Unknown symbol in module" \

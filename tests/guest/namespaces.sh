@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# Who is seen from where: in a PID namespace the owners are the processes that have
-# a pid in it, under that pid. Objects of others are listed without an owner, as
-# the kernel always did it, and counted.
+# What a reader in a PID namespace sees: all objects are listed and counted. An
+# owner is shown only if it has a pid in that namespace, and under that pid.
 
 . ./lib.sh
 
@@ -16,7 +15,7 @@ inside()
 	nsenter -t "$target" -p -m "$@"
 }
 
-# Process 1 of a namespace starts verbs.py there, and both are seen from here.
+# Process 1 of a namespace starts verbs.py there. Both have a pid outside too.
 namespaces_are_there()
 {
 	add_device rxe || fail "no device"
@@ -42,7 +41,7 @@ outside_sees_all()
 	expect "GSI QPs" 1 "$(count rxe0 qp "comm [ib_core]")"
 }
 
-# Regression 4, through netlink.
+# Lists show the pids of the reader's own namespace, and no others.
 inside_sees_its_own_owners()
 {
 	for type in ctx pd cq mr qp; do
@@ -54,7 +53,8 @@ inside_sees_its_own_owners()
 	done
 }
 
-# says_what_lists_say [COMMAND...]: the summary, both as seen by what the command runs
+# says_what_lists_say [COMMAND...]: the summary agrees with the lists, where COMMAND
+# runs rdma
 says_what_lists_say()
 {
 	line=$("$@" rdma resource show rxe0)
@@ -65,7 +65,7 @@ says_what_lists_say()
 	done
 }
 
-# Nothing is hidden but who owns what, so there are no fewer objects.
+# Inside, owners are hidden, but no objects.
 summary_says_what_lists_say()
 {
 	says_what_lists_say
@@ -83,7 +83,7 @@ lookup_by_number_shows_owners_of_the_namespace()
 		"$(inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" | grep -c " pid $inner_pid ")"
 }
 
-# Where nobody has a pid, nothing has an owner.
+# In a namespace without RDMA users no object has an owner.
 empty_namespace_knows_nobody()
 {
 	for type in ctx pd cq mr qp; do
@@ -93,7 +93,7 @@ empty_namespace_knows_nobody()
 	says_what_lists_say unshare --pid --fork --mount-proc
 }
 
-# Regression 36: objects whose creator has ended are listed, so they count.
+# Objects whose creator has ended are listed, so the summary counts them.
 summary_counts_objects_of_dead_processes()
 {
 	start left unshare --pid --fork --kill-child --mount-proc \

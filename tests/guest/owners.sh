@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# Who owns what: objects of processes, by their pid and name, objects of the
-# kernel, and that all of it is gone when its owner is.
+# Owners: objects of processes are shown with pid and name, objects of the kernel
+# with a name; all objects of a process go with it.
 
 . ./lib.sh
 
@@ -22,7 +22,7 @@ kernel_owns_its_objects()
 	done
 }
 
-# One on each device, at the same time.
+# One process on each device, at the same time.
 processes_own_just_what_they_made()
 {
 	start on_rxe0 "$HERE/verbs.py" rxe0 pd=3 cq=4 mr=5 srq=2 qp=6
@@ -44,13 +44,13 @@ processes_own_just_what_they_made()
 	done
 }
 
-# Nobody closes anything then.
+# A killed process closes nothing itself.
 killed_process_leaves_nothing()
 {
 	stop KILL $on_rxe0
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 	expect_owned rxe0 $on_rxe0 ctx 0 pd 0 cq 0 mr 0 srq 0 qp 0
-	# which is nothing to the other one
+	# the other process keeps its objects
 	expect_owned siw0 $on_siw0 ctx 1 pd 2 cq 3 mr 4 srq 1 qp 5
 	stop TERM $on_siw0
 	await 10 idle siw0 || fail "left behind: $(all siw0)"
@@ -75,7 +75,7 @@ several_processes_own_their_objects()
 	expect_owned rxe0 "$2" ctx 1 pd 1 cq 1 mr 2 qp 4
 	expect_owned rxe0 "$3" ctx 1 pd 1 cq 1 mr 3 qp 6
 	expect_owned rxe0 "$4" ctx 1 pd 1 cq 1 mr 4 qp 8
-	# one goes, the others keep what they have
+	# one ends, the others keep their objects
 	kill -KILL "$2"
 	await 10 has_none rxe0 "$2" || fail "left behind: $(all rxe0)"
 	expect_owned rxe0 "$2" ctx 0 pd 0 cq 0 mr 0 qp 0
@@ -91,8 +91,7 @@ has_none()
 	[ "$(owned "$1" ctx "$2")" = 0 ]
 }
 
-# A process is meant by its pid, also where a thread made the object that has
-# ended since.
+# The thread that made the objects has ended; its process is shown.
 object_of_an_ended_thread_belongs_to_its_process()
 {
 	start verbs "$HERE/verbs.py" rxe0 pd=1 cq=1 mr=1 qp=1 thread
@@ -102,7 +101,7 @@ object_of_an_ended_thread_belongs_to_its_process()
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 }
 
-# expect_shown DEVICE PID COMM: one object of each type, and the tool finds it by its pid
+# expect_shown DEVICE PID COMM: one object of each type is listed, and found by its pid
 expect_shown()
 {
 	expect_owned "$1" "$2" ctx 1 pd 1 cq 1 mr 1 qp 1
@@ -120,8 +119,8 @@ is_called()
 	[ "$(cat "/proc/$1/comm")" = "$2" ]
 }
 
-# Regression 32: the process is the same afterwards, whoever of its threads made the
-# objects and whoever called exec.
+# exec does not change the owner, whichever thread made the objects and whichever
+# thread calls exec.
 owner_outlives_exec()
 {
 	start owner "$HERE/owner.py" rxe0 exec "$1" "$2"
@@ -131,7 +130,7 @@ owner_outlives_exec()
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 }
 
-# The first thread may end before the others do.
+# The leader ends before the other threads of its process.
 owner_outlives_its_leader()
 {
 	start owner "$HERE/owner.py" rxe0 exit "$1"
@@ -142,8 +141,8 @@ owner_outlives_its_leader()
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 }
 
-# Who made an object owns it, also when somebody else can use it, and nobody does
-# when the maker has ended.
+# The maker of an object owns it, even if another process can use it too. When the
+# maker has ended the object has no owner.
 heir_owns_what_it_makes()
 {
 	start owner "$HERE/owner.py" rxe0 "$1"
@@ -171,8 +170,8 @@ heir_owns_what_it_makes()
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 }
 
-# Regression 20: each MR left a reference behind, and something of its process
-# with it. What can be seen from here is that the objects do not add up.
+# Each MR once left a reference to its process behind. From here it can only be
+# seen that no objects remain.
 mr_registered_in_a_loop_leaves_nothing()
 {
 	start verbs "$HERE/verbs.py" rxe0 pd=1 cq=1 mr=10 qp=2 rounds=20

@@ -2,11 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# Devices that go away while they are in use: nothing hangs, nothing is left,
-# and the kernel does not complain, which the last test looks for.
+# Devices that are removed while they are in use: nothing hangs, nothing is left,
+# and the kernel does not complain (which the last test checks).
 #
-# rxe takes its device away from processes that have it open. siw cannot, nor can
-# rxe of Linux 7.2, and the kernel waits until they have closed it.
+# rxe can take a device away from processes that have it open. siw cannot, nor can
+# rxe of Linux 7.2: there the removal waits until they have closed it.
 
 . ./lib.sh
 
@@ -38,8 +38,8 @@ device_comes_and_goes()
 	done
 }
 
-# remove_under DEVICE PID...: that these processes have open; they are killed
-# before, if the removal waits for that, or after.
+# remove_under DEVICE PID...: removes a device that these processes have open. They
+# are killed while the removal waits for them, or after it if it does not wait.
 remove_under()
 {
 	removed=$1
@@ -68,8 +68,8 @@ waits()
 	grep -q "^State:.D" "/proc/$1/status" 2>/dev/null
 }
 
-# The same with programs that go away by themselves when the connection manager
-# tells them that the device goes. They do not always get to it.
+# The same with programs that end by themselves when the connection manager tells
+# them that the device goes. Some do not manage to: those are killed.
 remove_under_programs()
 {
 	removed=$1
@@ -113,7 +113,7 @@ has_cm_id()
 	[ "$(owned "$1" cm_id "$2")" -gt 0 ]
 }
 
-# Regression 27: with connections open, in a loop.
+# With connections open, in a loop.
 device_is_removed_under_a_connection()
 {
 	for i in 1 2 3; do
@@ -123,7 +123,7 @@ device_is_removed_under_a_connection()
 	done
 }
 
-# Regression 18: what a listener for all devices has on each of them.
+# A listener on all devices has a CM_ID on each of them.
 device_is_removed_under_a_listener_on_all()
 {
 	add_device siw || fail "no siw device"
@@ -136,7 +136,6 @@ device_is_removed_under_a_listener_on_all()
 	remove_under_programs rxe0 $server $client
 }
 
-# The network device goes, and takes the RDMA device along.
 network_device_takes_its_rdma_device_along()
 {
 	add_device "$1" || fail "no device"
@@ -155,7 +154,7 @@ network_device_takes_its_rdma_device_along()
 	wait $removal || fail "cannot remove the network device"
 }
 
-# Regression 25: renamed while others look.
+# While a monitor runs and a process holds objects.
 device_is_renamed_in_use()
 {
 	add_device rxe || fail "no device"

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# Requests that come to nothing: objects that a process cannot be told of, and an
-# MR that the driver does not give up.
+# Requests that fail late: a create whose answer cannot be written, and an MR that
+# the driver refuses to deregister.
 
 . ./lib.sh
 
@@ -13,7 +13,7 @@ device_is_there()
 	idle_rxe0=$(all rxe0)
 }
 
-# Regression 37: answers that cannot be written, to requests of both kinds.
+# Answers that cannot be written, to requests by write and by ioctl.
 lost_answers_leave_nothing()
 {
 	start hold "$HERE/requests.py" rxe0 hold "$1"
@@ -27,7 +27,7 @@ lost_answers_leave_nothing()
 	await 10 idle rxe0 || fail "left behind: $(all rxe0)"
 }
 
-# Each process that cannot be freed is a task that the kernel has for ever.
+# A reference that is left keeps the task of an ended process for ever.
 lost_answers_keep_no_task()
 {
 	processes=200
@@ -46,7 +46,7 @@ step()
 	await 20 prints window "$1" || fail "not $1: $(cat "$TMPDIR/window")"
 }
 
-# Regression 31: rxe keeps an MR while a memory window is bound to it.
+# rxe refuses to deregister an MR while a memory window is bound to it.
 refused_mr_stays_listed()
 {
 	start window "$HERE/requests.py" rxe0 window "$(gid_of rxe0)"

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 600
 #
-# Devices that come and go, again and again, each time with connections open,
-# while others look at them and processes are killed before, meanwhile and after.
-# ROUNDS says how often: twice, and 500 times in `make soak`. See vanish.py.
+# Devices that come and go again and again, each time with connections open, while
+# lists are read, and processes are killed before, during and after the removal.
+# ROUNDS is the number of rounds: 2, and 500 in `make soak`. See vanish.py.
 
 . ./lib.sh
 

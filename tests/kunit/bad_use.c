@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a driver does wrong: one warning, and no other effect.
+ * Misuse by a driver: one warning, and no other effect.
  *
- * Each warning is given once per kind and boot, but one that a test suppresses
- * is not used up, so each test may expect its own, also when it runs again.
+ * Each kind of warning is given once per boot. A suppressed one does not count, so
+ * each test can expect its own, even when the suite runs again.
  */
 
 #include <linux/err.h>
@@ -21,7 +21,7 @@
 		}							\
 	} while (0)
 
-/* A call that warns and returns this. */
+/* The call warns and returns @result. */
 #define EXPECT_REFUSED(test, call, result)				\
 	EXPECT_WARNING(test, KUNIT_EXPECT_EQ(test, call, result))
 
@@ -128,7 +128,7 @@ static void add_refuses_a_bad_type(struct kunit *test)
 	for (i = 0; i < RDMA_RESTRACK_MAX; i++)
 		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 0);
 	MOCK_EXPECT_HELD(test, owner, 1);
-	/* the driver that does not notice destroys the object as always */
+	/* a driver that ignores the warning deletes the object as usual */
 	rdma_restrack_del(res);
 	MOCK_EXPECT_HELD(test, owner, 0);
 
@@ -158,7 +158,7 @@ static void add_refuses_an_object_without_a_device(struct kunit *test)
 	}
 }
 
-/* In one call, too, nobody becomes the owner of what is not tracked. */
+/* An entry that is not tracked gets no owner. */
 static void object_without_a_device_gets_no_owner(struct kunit *test)
 {
 	struct rdma_restrack_entry *res = mock_object(test, NULL, RDMA_RESTRACK_PD);
@@ -195,9 +195,9 @@ static void second_add_changes_nothing(struct kunit *test)
 }
 
 /*
- * Others may be reading the owner of an entry that is tracked. (That
- * rdma_restrack_new() of such an entry goes unnoticed is as it has to be: it
- * reads nothing, for the memory of a new entry may hold anything.)
+ * Readers may be using the owner of a tracked entry. (rdma_restrack_new() cannot
+ * warn for such an entry: the memory of a new entry may hold anything, so it reads
+ * nothing.)
  */
 static void expect_not_named(struct kunit *test, struct rdma_restrack_entry *res,
 			     const struct rdma_restrack_entry *parent)
@@ -239,7 +239,7 @@ static void tracked_entry_keeps_its_owner(struct kunit *test)
 	rdma_restrack_abort_del(res);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 
-	/* not even one whose device is gone: it may have readers */
+	/* the same after its device is gone: it may have readers */
 	kunit_warning_suppress(test)
 		rdma_restrack_clean(&dev->res);
 	expect_not_named(test, res, of_kernel);
@@ -247,13 +247,13 @@ static void tracked_entry_keeps_its_owner(struct kunit *test)
 	rdma_restrack_del(res);
 	MOCK_EXPECT_HELD(test, owner, 0);
 
-	/* deleted, it is as new */
+	/* after del it can get an owner again */
 	rdma_restrack_set_name(res, MOCK_NAME);
 	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
 	rdma_restrack_del(of_kernel);
 }
 
-/* Regression 2: the second del of an entry. It is allowed, so it is silent. */
+/* A second del is allowed, so it does not warn. */
 static void second_del_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -271,7 +271,7 @@ static void second_del_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, other));
 }
 
-/* Not even a type is set. */
+/* The entry is all zero; not even its type is set. */
 static void del_without_add_changes_nothing(struct kunit *test)
 {
 	struct rdma_restrack_entry *res = kunit_kzalloc(test, sizeof(*res), GFP_KERNEL);
@@ -316,7 +316,6 @@ static void second_begin_del_changes_nothing(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* commit_del without begin_del must not leave the entry in the table. */
 static void commit_without_begin_deletes(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -333,8 +332,8 @@ static void commit_without_begin_deletes(struct kunit *test)
 }
 
 /*
- * A reader puts twice. Nobody gets a reference any more, however often it is put,
- * and the one who deletes the entry neither hangs nor frees the owner twice.
+ * A reader puts twice. After that nobody gets a reference, and del neither hangs
+ * nor releases the owner twice.
  */
 static void one_put_too_many_leaves_no_reference(struct kunit *test)
 {
@@ -345,10 +344,10 @@ static void one_put_too_many_leaves_no_reference(struct kunit *test)
 	mock_own(test, owner, res);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
-	/* this one takes the reference of the entry itself, unnoticed */
+	/* this drops the reference of the entry itself, which cannot be noticed */
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
-	/* tracked, so its owner has not been released under it */
+	/* still tracked, so it keeps its owner */
 	MOCK_EXPECT_HELD(test, owner, 1);
 
 	EXPECT_REFUSED(test, rdma_restrack_put(res), 0);
@@ -361,7 +360,7 @@ static void one_put_too_many_leaves_no_reference(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* The same, noticed only by the one who deletes. */
+/* One put too many, which del notices. */
 static void del_after_one_put_too_many_returns(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -374,14 +373,14 @@ static void del_after_one_put_too_many_returns(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, res->valid);
 	MOCK_EXPECT_HELD(test, owner, 0);
 
-	/* and the entry is good for another life */
+	/* and the entry can be added again */
 	mock_own(test, owner, res);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 	rdma_restrack_del(res);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* The same, with begin_del or sync: the entry is good again afterwards. */
+/* begin_del and sync notice it too; abort_del and sync restore the entry. */
 static void abort_after_one_put_too_many_restores_the_entry(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -400,7 +399,7 @@ static void abort_after_one_put_too_many_restores_the_entry(struct kunit *test)
 	EXPECT_WARNING(test, rdma_restrack_sync(res));
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 
-	/* that there was one put too many does not end the wait of another time */
+	/* a later del still waits for its readers */
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
 	call = mock_start(test, owner, mock_del, res);
 	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
@@ -409,7 +408,6 @@ static void abort_after_one_put_too_many_restores_the_entry(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* A half-built object that is dropped twice. */
 static void second_put_of_a_new_entry_is_refused(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

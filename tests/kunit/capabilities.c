@@ -17,7 +17,7 @@
 #include "user_process.h"
 #include "uverbs.h"
 
-/* A process that is root in a user namespace of its own, and its network namespace. */
+/* A process that is root in its own user namespace, and its network namespace. */
 struct insider {
 	const struct cred *cred;
 	struct net *net;
@@ -65,7 +65,7 @@ static void put(void *cred)
 	put_cred(cred);
 }
 
-/* Somebody of the initial user namespace who lacks CAP_NET_RAW there. */
+/* Credentials in the initial user namespace, without CAP_NET_RAW. */
 static const struct cred *without_raw(struct kunit *test, kuid_t uid)
 {
 	struct cred *cred = prepare_creds();
@@ -77,7 +77,7 @@ static const struct cred *without_raw(struct kunit *test, kuid_t uid)
 	return cred;
 }
 
-/* He owns the user namespaces that root made, and so has every capability there. */
+/* root owns the user namespaces that it made, and has every capability there. */
 static const struct cred *root_without_raw(struct kunit *test)
 {
 	return without_raw(test, GLOBAL_ROOT_UID);
@@ -88,7 +88,7 @@ static const struct cred *stranger_without_raw(struct kunit *test)
 	return without_raw(test, KUIDT_INIT(1000));
 }
 
-/* Does each network namespace have devices of its own? */
+/* Shared mode: every network namespace sees all devices. */
 
 static int set_shared(struct kunit *test, bool shared)
 {
@@ -101,13 +101,13 @@ static void share_again(void *data)
 {
 	struct kunit *test = data;
 
-	/* not before the last other network namespace is gone */
+	/* refused until the last other network namespace is gone */
 	KUNIT_EXPECT_TRUE(test, mock_await(!set_shared(test, true)));
 }
 
 static void do_not_share(struct kunit *test)
 {
-	/* one of the test before may still be on its way out */
+	/* a namespace of the previous test may still be going away */
 	KUNIT_ASSERT_TRUE(test, mock_await(!set_shared(test, false)));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, share_again, test));
 }
@@ -122,7 +122,7 @@ static void move_device(struct kunit *test, struct verbs_device *dev, struct net
 	KUNIT_ASSERT_PTR_EQ(test, read_pnet(&dev->ib.coredev.rdma_net), net);
 }
 
-/* Netlink: who may bind a raw packet QP to a counter, and undo it. */
+/* Netlink: binding a raw packet QP to a counter, and unbinding it. */
 
 static int bind_as(struct kunit *test, const struct cred *cred, struct counted_qp *c)
 {
@@ -145,7 +145,7 @@ static int bind_as(struct kunit *test, const struct cred *cred, struct counted_q
 	return ret;
 }
 
-/* Regression 26: the initial user namespace was asked, whoever has the device. */
+/* Once the initial user namespace was asked, whichever namespace had the device. */
 static void raw_qp_binding_asks_the_devices_user_namespace(struct kunit *test)
 {
 	struct verbs_device *dev;
@@ -167,13 +167,13 @@ static void raw_qp_binding_asks_the_devices_user_namespace(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bind_as(test, root_without_raw(test), raw), 0);
 	KUNIT_EXPECT_EQ(test, bind_as(test, stranger_without_raw(test), raw), -ENOENT);
 	KUNIT_EXPECT_EQ(test, bind_as(test, stranger_without_raw(test), rc), 0);
-	/* for any QP, the RDMA core wants CAP_NET_ADMIN in the initial user namespace */
+	/* for every QP, netlink needs CAP_NET_ADMIN in the initial user namespace */
 	KUNIT_EXPECT_EQ(test, bind_as(test, insider->cred, raw), -EPERM);
 	KUNIT_EXPECT_EQ(test, bind_as(test, insider->cred, rc), -EPERM);
 	MOCK_EXPECT_HELD(test, a, 2);
 }
 
-/* A device that all share belongs to the initial user namespace. */
+/* A shared device belongs to the initial user namespace. */
 static void raw_qp_binding_asks_the_initial_user_namespace_if_shared(struct kunit *test)
 {
 	struct insider *insider = new_insider(test);
@@ -188,7 +188,7 @@ static void raw_qp_binding_asks_the_initial_user_namespace_if_shared(struct kuni
 	MOCK_EXPECT_HELD(test, a, 1);
 }
 
-/* The file of the device: who may make a raw packet QP. */
+/* The character device: creating a raw packet QP. */
 
 static int create_qp_as(struct kunit *test, const struct cred *cred, struct verbs_device *dev,
 			u8 type)
@@ -211,7 +211,7 @@ static int create_qp_as(struct kunit *test, const struct cred *cred, struct verb
 	new_qp.send_cq_handle = cq.cq_handle;
 	new_qp.recv_cq_handle = cq.cq_handle;
 	ret = UVERBS_WRITE(u, CREATE_QP, new_qp, qp);
-	/* context, PD and CQ are there in any case */
+	/* context, PD and CQ, and the QP if it was made */
 	MOCK_EXPECT_HELD(test, owner, ret ? 3 : 4);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_QP), ret ? 0 : 1);
 	kunit_release_action(test, uverbs_close, u);

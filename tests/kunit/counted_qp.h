@@ -19,20 +19,20 @@ struct counted_qp {
 	u32 number;
 	bool hidden;
 	bool kernel;
-	/* what a process is known by to the uverbs layer */
+	/* how the uverbs layer knows the process */
 	struct uverbs_attr_bundle attrs;
 	int ret;
 };
 
-/* A QP of a process, or of the kernel if there is none; destroyed when the test ends. */
+/* Makes a QP of a process, or of the kernel if @process is NULL, until the test ends. */
 struct counted_qp *new_qp(struct kunit *test, struct verbs_device *dev,
 			  struct mock_owner *process, enum ib_qp_type type, bool hidden);
 void destroy_qp(void *data);
 
-/* To be bound, if counters are given out automatically. */
+/* Moves the QP to INIT, which binds it in automatic mode. */
 void init_qp(struct kunit *test, struct counted_qp *c, struct mock_owner *process);
 
-/* Nobody but the tests has a reference to the QP: it can be destroyed. */
+/* Expects that nobody holds a reference to the QP, so it can be destroyed. */
 void expect_unreferenced(struct kunit *test, struct counted_qp *c);
 
 #endif /* _RESTRACK_KUNIT_COUNTED_QP_H_ */

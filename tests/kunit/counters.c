@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Counters that QPs are bound to, and the requests of netlink that do so.
+ * Counters of QPs, and the netlink requests that bind QPs to them.
  */
 
 #include <linux/cred.h>
@@ -18,7 +18,7 @@ static void expect_counter_unreferenced(struct kunit *test, struct counted_qp *c
 	KUNIT_EXPECT_EQ(test, kref_read(&c->qp->counter->res.kref), 1);
 }
 
-/* Regression 5: counters that are given out for processes are not shared by two. */
+/* Automatic mode by process: each process has a counter of its own. */
 static void processes_do_not_share_a_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -38,7 +38,7 @@ static void processes_do_not_share_a_counter(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 2);
 	expect_counter_unreferenced(test, a1);
 	expect_counter_unreferenced(test, b1);
-	/* the counter belongs to the process, too: 2 QPs and the counter */
+	/* two QPs and the counter, which also belongs to the process */
 	MOCK_EXPECT_HELD(test, a, 3);
 	MOCK_EXPECT_HELD(test, b, 2);
 	kunit_release_action(test, destroy_qp, a1);
@@ -50,10 +50,7 @@ static void processes_do_not_share_a_counter(struct kunit *test)
 	MOCK_EXPECT_HELD(test, b, 0);
 }
 
-/*
- * Regression 32: a pid is given out again when the process has ended, and the
- * one who has it then is another process.
- */
+/* The pid of a process that has ended is used again: that is another process. */
 static void process_with_a_reused_pid_gets_its_own_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -65,10 +62,10 @@ static void process_with_a_reused_pid_gets_its_own_counter(struct kunit *test)
 	KUNIT_ASSERT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), 0);
 	mock_end(test, a);
 	mock_end(test, b);
-	/* chance would bring it about; nobody looks at these tasks any more */
+	/* as if the pid had been reused; nobody else looks at these tasks */
 	b->task->pid = a->task->pid;
 	b->task->tgid = a->task->tgid;
-	/* others have the files now */
+	/* another process uses the files now */
 	init_qp(test, a1, NULL);
 	init_qp(test, b1, NULL);
 	init_qp(test, a2, NULL);
@@ -78,7 +75,7 @@ static void process_with_a_reused_pid_gets_its_own_counter(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, a1->qp->counter, b1->qp->counter);
 }
 
-/* Those that are given out for types are shared by QPs of the type, and no others. */
+/* Automatic mode by type: QPs of one type share a counter. */
 static void qp_types_do_not_share_a_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -97,7 +94,6 @@ static void qp_types_do_not_share_a_counter(struct kunit *test)
 	KUNIT_EXPECT_PTR_NE(test, a1->qp->counter, a2->qp->counter);
 }
 
-/* A counter of a process is not for QPs of the kernel, and the other way round. */
 static void kernel_and_process_do_not_share_a_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -165,7 +161,7 @@ static int bound_qps(struct kunit *test, struct verbs_device *dev, u32 counter, 
 	return nr;
 }
 
-/* What the port has counted, with all that was counted for QPs. */
+/* The value of a counter of the port: its own and those of its QPs. */
 static u64 counted(struct kunit *test, struct verbs_device *dev, int index)
 {
 	const struct given attr[] = { DEV(dev), ON_PORT(PORT) };
@@ -198,7 +194,7 @@ static void port_adds_up_its_counters(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, counted(test, dev, 1), 302);
 	expect_counter_unreferenced(test, a1);
 	expect_counter_unreferenced(test, b1);
-	/* what was counted stays */
+	/* the value of a destroyed counter still counts */
 	kunit_release_action(test, destroy_qp, a1);
 	KUNIT_EXPECT_EQ(test, counted(test, dev, 0), 300);
 }
@@ -231,22 +227,19 @@ static void counter_lists_its_qps(struct kunit *test)
 	expect_counter_unreferenced(test, c[0]);
 }
 
-/*
- * Regressions 6 and 11 to 13: each attribute left out, and each with a number
- * that is too large. Only who sends all of them gets what he asked for.
- */
+/* A valid request. Each attribute is left out in turn, and each is out of range. */
 struct request {
 	const char *name;
 	int op;
-	/* with a counter, and the QP bound to it already */
+	/* the QP is bound to a counter before */
 	bool bound;
 	int nr;
-	/* one bit for each attribute that may be missing, or be anything */
+	/* attributes that may be missing, and that may have any value, one bit each */
 	u32 optional, any;
 	struct given attr[6];
 };
 
-/* in the place of what is not known before the device is there */
+/* stand for numbers that are known only when the test runs */
 #define OF_DEVICE	0xd0000000
 #define OF_QP		0xd0000001
 #define OF_COUNTER	0xd0000002
@@ -322,7 +315,7 @@ static void request_with_a_bad_attribute_is_refused(struct kunit *test)
 	memcpy(good, request->attr, sizeof(good));
 	for (i = 0; i < nr; i++)
 		if (good[i].value == OF_COUNTER) {
-			/* there is one, of this QP or of another of the process */
+			/* bound to this QP, or to the other one */
 			KUNIT_ASSERT_EQ(test, bind_new(test, dev, request->bound ? qp->number :
 						       other->number, &counter), 0);
 			good[i].value = counter;
@@ -343,7 +336,7 @@ static void request_with_a_bad_attribute_is_refused(struct kunit *test)
 		if (!(request->any & BIT(i)))
 			KUNIT_EXPECT_LT_MSG(test, ask(test, dev, request->op, 0, bad, nr, NULL), 0,
 					    "attribute %d too large", i);
-		/* and as the first of a list */
+		/* the same request as a dump: it must not crash */
 		ask(test, dev, request->op, NLM_F_DUMP, bad, nr, NULL);
 	}
 	KUNIT_EXPECT_LT(test, ask(test, dev, request->op, 0, NULL, 0, NULL), 0);
@@ -352,7 +345,7 @@ static void request_with_a_bad_attribute_is_refused(struct kunit *test)
 	expect_unreferenced(test, other);
 }
 
-/* Regressions 11 to 13: a QP that the one who asks may not see. */
+/* Untracked QPs, and raw packet QPs for a requester without CAP_NET_RAW. */
 static void invisible_qp_is_not_found(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -383,7 +376,7 @@ static void invisible_qp_is_not_found(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, raw->qp->counter);
 }
 
-/* Regressions 7 and 8: a lookup that fails after it has found the QP. */
+/* Lookups that fail after they have found the QP, or do not find it. */
 static void failed_lookup_keeps_no_reference(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -393,7 +386,7 @@ static void failed_lookup_keeps_no_reference(struct kunit *test)
 
 	init_qp(test, c, a);
 	for (i = 0; i < 100; i++) {
-		/* not there, not a port, not its port */
+		/* no such QP, no such port, not the port of the QP */
 		KUNIT_EXPECT_LT(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(PORT),
 					  QP(c->number + 1)), 0);
 		KUNIT_EXPECT_LT(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(2),
@@ -410,7 +403,7 @@ static void failed_lookup_keeps_no_reference(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, c->ret, 0);
 }
 
-/* The same for want of memory, at each allocation in turn; and counters need some, too. */
+/* Each allocation of a lookup fails in turn, then each one of a bind. */
 static void lookup_without_memory_keeps_no_reference(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -452,7 +445,7 @@ static void lookup_without_memory_keeps_no_reference(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ret, 0);
 }
 
-/* Regression 9: what a counter that could not be unbound leaves is what there was. */
+/* Once a counter that could not be unbound was bound again. */
 static void failed_unbind_keeps_the_binding(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -475,7 +468,7 @@ static void failed_unbind_keeps_the_binding(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dev->binds, binds);
 		KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 1);
 	}
-	/* a second one is not bound over the first */
+	/* the QP is not bound to a second counter */
 	KUNIT_EXPECT_LT(test, bind_new(test, dev, c->number, NULL), 0);
 	KUNIT_EXPECT_PTR_EQ(test, c->qp->counter, counter);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 1);
@@ -486,7 +479,6 @@ static void failed_unbind_keeps_the_binding(struct kunit *test)
 	expect_unreferenced(test, c);
 }
 
-/* A counter that cannot be bound is not tracked. */
 static void failed_bind_leaves_no_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -502,7 +494,7 @@ static void failed_bind_leaves_no_counter(struct kunit *test)
 	MOCK_EXPECT_HELD(test, a, 1);
 }
 
-/* Regression 14: QPs of the kernel, and those that nobody sees, get no counter. */
+/* Nor does an untracked QP. */
 static void kernel_qp_gets_no_counter(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);

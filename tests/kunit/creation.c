@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything that a process makes through ib_uverbs, by each way to ask for it:
- * it is tracked, belongs to the process and goes with it; and if the process
- * cannot be told of it, or memory is short, nothing is tracked and no reference
- * to the process is kept.
+ * Every object that a process creates through ib_uverbs, by write and by ioctl: it
+ * is tracked, belongs to the process, and goes with it. If the create fails,
+ * nothing is tracked and no reference to the process is kept.
  */
 
 #include "faults.h"
 #include "registered_device.h"
 #include "uverbs.h"
 
-/* A process with what objects are made of. */
+/* A process, and the objects that others are made from. */
 struct maker {
 	struct kunit *test;
 	struct verbs_device *dev;
@@ -100,7 +99,7 @@ static int reregister(struct maker *m, bool another)
 	struct ib_uverbs_rereg_mr_resp out = { };
 	u32 pd = m->pd;
 
-	/* the next time it goes back to where it was */
+	/* the next call moves it back */
 	m->pd = m->other_pd;
 	m->other_pd = pd;
 	in.pd_handle = m->pd;
@@ -207,7 +206,7 @@ static const struct way {
 	const char *name;
 	int (*make)(struct maker *m, u32 *handle);
 	enum rdma_restrack_type type;
-	/* how many more there are afterwards; is there no answer that can get lost? */
+	/* how many objects it adds; true if the kernel writes no answer */
 	int more;
 	bool silent;
 } ways[] = {
@@ -239,7 +238,7 @@ static void way_describe(const struct way *way, char *desc)
 
 KUNIT_ARRAY_PARAM(way, ways, way_describe);
 
-/* Those with an answer. */
+/* The ways with an answer. */
 static const void *answer_gen_params(struct kunit *test, const void *prev, char *desc)
 {
 	const struct way *way = prev;
@@ -250,7 +249,7 @@ static const void *answer_gen_params(struct kunit *test, const void *prev, char 
 	return way;
 }
 
-/* All objects of the device are the process's, and nothing else holds it. */
+/* Expects that the process is held once for each object of the device, and no more. */
 static int expect_all_held(struct maker *m)
 {
 	int type, all = 0;
@@ -292,7 +291,6 @@ static struct maker *new_maker(struct kunit *test)
 	return m;
 }
 
-/* Nothing is left when the process closes its file. */
 static void close_and_expect_nothing(struct maker *m)
 {
 	kunit_release_action(m->test, uverbs_close, m->u);
@@ -312,7 +310,7 @@ static void made_object_belongs_to_the_process(struct kunit *test)
 	close_and_expect_nothing(m);
 }
 
-/* Regression 37: the driver has made it, but the process cannot be told. */
+/* The driver has made the object, but the answer cannot be written. */
 static void lost_answer_leaves_nothing(struct kunit *test)
 {
 	const struct way *way = test->param_value;
@@ -345,7 +343,7 @@ static void object_refused_by_the_driver_leaves_nothing(struct kunit *test)
 	close_and_expect_nothing(m);
 }
 
-/* The same at each of its allocations. */
+/* Each allocation of the create fails in turn. */
 static void failed_allocation_leaves_nothing(struct kunit *test)
 {
 	const struct way *way = test->param_value;
@@ -370,7 +368,7 @@ static void failed_allocation_leaves_nothing(struct kunit *test)
 	close_and_expect_nothing(m);
 }
 
-/* Regression 37: a context that is refused, as the file has one, took a reference. */
+/* A second context for one file is refused. It once took a reference. */
 static void second_context_leaves_nothing(struct kunit *test)
 {
 	struct maker *m = new_process(test);
@@ -423,7 +421,7 @@ static int dereg_mr(struct maker *m)
 	return REQUEST(m->u, MR, MR_DESTROY, USES(DESTROY_MR_HANDLE, m->mr));
 }
 
-/* Regression 31: an MR that the driver keeps is the process's as before. */
+/* The driver refuses to deregister the MR: it stays as it was. */
 static void mr_kept_by_the_driver_stays_tracked(struct kunit *test)
 {
 	struct maker *m = new_maker(test);
@@ -436,7 +434,7 @@ static void mr_kept_by_the_driver_stays_tracked(struct kunit *test)
 		m->dev->destroy_error = -EINVAL;
 		KUNIT_EXPECT_EQ(test, dereg_mr(m), -EINVAL);
 		m->dev->destroy_error = 0;
-		/* while the driver had it nobody could see it */
+		/* it was unreachable while the driver had it */
 		KUNIT_EXPECT_EQ(test, m->dev->seen, 0);
 		KUNIT_EXPECT_EQ(test, verbs_count(m->dev, RDMA_RESTRACK_MR), 1);
 		KUNIT_EXPECT_EQ(test, expect_all_held(m), all);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * begin_del, then commit_del if the object could be destroyed, abort_del if it
- * could not.
+ * begin_del, then commit_del if the driver destroyed the object, abort_del if it
+ * refused.
  */
 
 #include "mock_device.h"
@@ -27,10 +27,7 @@ static void begin_del_makes_the_object_unreachable(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
 }
 
-/*
- * Regressions 19 and 30: an object whose destruction failed, e.g. as a dump was
- * reading it, is as it was before.
- */
+/* An object that was not destroyed is as it was before. It once was lost. */
 static void abort_del_restores_the_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -97,7 +94,7 @@ static void number_reused_before_abort(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
 }
 
-/* An entry that dies among others of its number hides none of them. */
+/* Among objects with one number, a dying one hides none of the others. */
 static void dying_object_hides_no_other(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -150,7 +147,7 @@ static void begin_del_of_some_keeps_the_others(struct kunit *test)
 				!(i % 3 == 0 && i % 2 == 0));
 }
 
-/* A half-built object that is dropped: these do nothing. */
+/* For an object that was never added these do nothing. */
 static void begin_del_without_add_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

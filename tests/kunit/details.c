@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Queue pairs of driver-specific types: tracked like any other, shown to those
- * who ask for driver details.
+ * Queue pairs of driver-specific types are tracked like others, and shown only if
+ * the reader asks for driver details.
  */
 
 #include "mock_device.h"
 
-/* Regression 3: driver QP types were not counted at all. */
+/* They once were not counted at all. */
 static void driver_qp_is_counted_when_asked_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -73,7 +73,7 @@ static void driver_qp_is_visited_when_asked_for(struct kunit *test)
 	}
 }
 
-/* Who knows the number gets it, as with the tracker of the kernel. */
+/* A lookup by number finds it without asking for details, as in the C tracker. */
 static void driver_qp_is_found_by_its_number(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -103,7 +103,6 @@ static void driver_qp_is_counted_again_after_abort(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
 }
 
-/* The type of a QP is looked at when it is added, and of no other object. */
 static void only_queue_pairs_have_details(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Memory regions in memory of the device, which only processes register.
+ * Memory regions in device memory, which only processes can register.
  */
 
 #include "netlink.h"
@@ -9,7 +9,7 @@
 
 #define LENGTH	4096
 
-/* A process with memory of the device. */
+/* A process with device memory. */
 struct dm_user {
 	struct verbs_device *dev;
 	struct mock_owner *owner;
@@ -72,7 +72,7 @@ static void expect_tracked(struct kunit *test, struct dm_user *user, int ctx, in
 	MOCK_EXPECT_HELD(test, user->owner, ctx + pd + mr);
 }
 
-/* Regression 16: they were made without the tracker. */
+/* They once were not tracked. */
 static void mr_in_device_memory_is_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
@@ -98,7 +98,7 @@ static void mr_in_device_memory_is_tracked(struct kunit *test)
 		rdma_restrack_put(found);
 	KUNIT_EXPECT_EQ(test, ASK(test, dev, RES_MR_GET, NULL, { RDMA_NLDEV_ATTR_RES_MRN, id }), 0);
 
-	/* in use, the memory stays */
+	/* the memory cannot be freed while it is in use */
 	KUNIT_EXPECT_EQ(test, free_dm(user), -EBUSY);
 	expect_tracked(test, user, 1, 1, 1);
 	KUNIT_EXPECT_EQ(test, dereg_mr(user, handle), 0);
@@ -135,7 +135,6 @@ static void several_mrs_are_tracked(struct kunit *test)
 	}
 }
 
-/* What is refused was never tracked. */
 static void refused_mr_is_not_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
@@ -150,7 +149,6 @@ static void refused_mr_is_not_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, free_dm(user), 0);
 }
 
-/* A process that ends leaves nothing. */
 static void process_that_ends_leaves_nothing(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
@@ -164,7 +162,7 @@ static void process_that_ends_leaves_nothing(struct kunit *test)
 	expect_tracked(test, user, 0, 0, 0);
 }
 
-/* Nor does a device that goes, though the process has its file still open. */
+/* The process still has the file of the device open. */
 static void device_that_goes_leaves_nothing(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dumps through netlink: what is in them while objects come, go and are changed,
- * and when the reader is told that something may be missing.
+ * Dumps through netlink, while objects come, go and change: what they list, and
+ * when they are marked as interrupted.
  */
 
 #include <linux/sort.h>
@@ -38,7 +38,7 @@ static void add_mr(struct kunit *test, struct mrs *mrs)
 	mrs->mr[mrs->nr++] = mr;
 }
 
-/* A registered device with so many memory regions. */
+/* Makes a registered device with @nr memory regions. */
 static struct mrs *make_mrs(struct kunit *test, int nr)
 {
 	struct mrs *mrs = kunit_kzalloc(test, sizeof(*mrs), GFP_KERNEL);
@@ -53,7 +53,7 @@ static struct mrs *make_mrs(struct kunit *test, int nr)
 	return mrs;
 }
 
-/* Is the listing of just these, from the first to the last but those left out? */
+/* Expects a list of the first @nr MRs in order, without the one of index @left_out. */
 static void expect_listed(struct kunit *test, struct listing *listing, struct mrs *mrs,
 			  int nr, int left_out)
 {
@@ -88,7 +88,7 @@ static void list_ascends_and_is_a_snapshot(struct kunit *test)
 	expect_listed(test, list_mrs(test, mrs), mrs, MRS, -1);
 }
 
-/* The number is the same and so is its place, but it came later. */
+/* A QP that came later, with the number of one that went. */
 static void successor_with_a_reused_number_is_not_listed(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -120,7 +120,7 @@ static bool is_found(struct verbs_device *dev, struct rdma_restrack_entry *res)
 	return true;
 }
 
-/* From before the first message to behind the last one. */
+/* The sync lasts from before the first message to after the last one. */
 static void sync_during_a_dump_marks_it(struct kunit *test)
 {
 	struct mrs *mrs = make_mrs(test, 5);
@@ -143,7 +143,7 @@ static void sync_during_a_dump_marks_it(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, listing->interrupted);
 }
 
-/* An object that goes was not there all the time, however long that takes. */
+/* An object that is being deleted need not be listed, even if that takes long. */
 static void deletion_does_not_mark_a_dump(struct kunit *test)
 {
 	struct mrs *mrs = make_mrs(test, 5);
@@ -155,7 +155,7 @@ static void deletion_does_not_mark_a_dump(struct kunit *test)
 	expect_listed(test, listing, mrs, 5, 4);
 	KUNIT_EXPECT_FALSE(test, listing->interrupted);
 	rdma_restrack_abort_del(res);
-	/* that was before this one */
+	/* the abort was before this dump */
 	listing = list_mrs(test, mrs);
 	expect_listed(test, listing, mrs, 5, -1);
 	KUNIT_EXPECT_FALSE(test, listing->interrupted);
@@ -174,7 +174,7 @@ static void aborted_deletion_marks_the_dump_that_missed_the_object(struct kunit 
 	expect_listed(test, listing, mrs, MRS, 0);
 	KUNIT_EXPECT_TRUE(test, listing->interrupted);
 
-	/* it is back before its turn */
+	/* an object that is back before its turn is listed */
 	rdma_restrack_begin_del(last);
 	listing = BEGIN_LISTING(test, mrs->dev, MR, MRN, 0);
 	rdma_restrack_abort_del(last);
@@ -183,10 +183,7 @@ static void aborted_deletion_marks_the_dump_that_missed_the_object(struct kunit 
 	KUNIT_EXPECT_FALSE(test, listing->interrupted);
 }
 
-/*
- * Regression 42: the driver cannot say anything about one object. Those before it
- * are listed, then the list ends with the driver's error.
- */
+/* The objects before it are listed, then the list ends with the driver's error. */
 static void object_that_cannot_be_described_ends_the_list(struct kunit *test)
 {
 	struct verbs_device *dev = registered_device(test);
@@ -196,7 +193,7 @@ static void object_that_cannot_be_described_ends_the_list(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(qps); i++) {
 		qps[i] = new_qp(test, dev, NULL, IB_QPT_RC, false);
-		/* so that it can be asked for by its port */
+		/* sets the port, which a lookup needs */
 		init_qp(test, qps[i], NULL);
 	}
 	dev->bad_qp = qps[1]->number;
@@ -226,8 +223,8 @@ static int cmp_number(const void *a, const void *b)
 }
 
 /*
- * A dump that gets no memory for the keys goes without them: all objects are in
- * it, in whatever order. One that gets no memory for a message fails.
+ * Without memory for its keys a dump lists all objects in the order of the hash
+ * table. Without memory for a message it fails.
  */
 static void dump_without_memory_is_whole(struct kunit *test)
 {

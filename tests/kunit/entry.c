@@ -23,7 +23,6 @@ static void add_in_one_call_tracks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 0);
 }
 
-/* Who deletes it waits for readers, as in the other style. */
 static void del_after_add_in_one_call_waits_for_readers(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -77,7 +76,7 @@ static void fill_describe(const struct fill_param *param, char *desc)
 
 KUNIT_ARRAY_PARAM(fill, fill_params, fill_describe);
 
-/* An entry as in an object whose driver did not zero it. */
+/* Fills the entry as a driver does that does not zero its objects. */
 static void refill(struct rdma_restrack_entry *res, u8 byte)
 {
 	memset(res, byte, sizeof(*res));
@@ -98,10 +97,7 @@ static void expect_new(struct kunit *test, struct rdma_restrack_entry *res)
 	KUNIT_EXPECT_NULL(test, opaque_entry(res)->root);
 }
 
-/*
- * Regression 40: a driver (mthca) does not zero the memory of its MRs, and the
- * tracker read what was there before.
- */
+/* mthca does not zero its MRs, and the tracker once read what was there. */
 static void new_initializes_memory_that_was_not_zeroed(struct kunit *test)
 {
 	const struct fill_param *fill = test->param_value;
@@ -124,7 +120,7 @@ static void new_initializes_memory_that_was_not_zeroed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);
 
-	/* the kernel's, and nobody's: neither has an owner to hold */
+	/* owned by the kernel, then by nobody: no reference to a process */
 	refill(res, fill->byte);
 	rdma_restrack_new(res, RDMA_RESTRACK_MR);
 	rdma_restrack_set_name(res, MOCK_NAME);
@@ -136,7 +132,7 @@ static void new_initializes_memory_that_was_not_zeroed(struct kunit *test)
 	rdma_restrack_new(res, RDMA_RESTRACK_MR);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
 
-	/* never added: by put, and by del */
+	/* never added: the owner is released by put, and by del */
 	refill(res, fill->byte);
 	rdma_restrack_new(res, RDMA_RESTRACK_MR);
 	mock_run(test, owner, mock_set_name, res);
@@ -152,7 +148,7 @@ static void new_initializes_memory_that_was_not_zeroed(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* One entry may live several lives, as a CM_ID that is bound again does. */
+/* A CM_ID that is bound again does this. */
 static void entry_is_added_again_after_del(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -171,7 +167,7 @@ static void entry_is_added_again_after_del(struct kunit *test)
 	}
 }
 
-/* In one call, too: the owner of the life before is not that of the next. */
+/* With add alone; the owner of before does not stay. */
 static void entry_added_again_gets_the_new_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -210,7 +206,7 @@ static void get_and_put_change_the_count(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 0);
 }
 
-/* The last reference says so, which is how a half-built object is dropped. */
+/* This is how an object is given up that was never added. */
 static void last_put_returns_one(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -316,7 +312,6 @@ static void untracked_entry_is_deleted_in_two_steps(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* In one call nothing is lost of what the caller has set. */
 static void untracked_entry_keeps_what_the_caller_set(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

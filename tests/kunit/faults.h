@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Allocations that fail on purpose: the nth one that the current thread makes.
- * Needs a kernel with fault injection, and failslab told to fail also those
- * allocations that may wait; scripts/guest/kunit.sh does that.
+ * Fault injection: the nth allocation of the current thread fails. Needs
+ * CONFIG_FAILSLAB, and failslab must also fail allocations that may sleep, which
+ * the script that runs the suites sets.
  */
 
 #ifndef _RESTRACK_KUNIT_FAULTS_H_
@@ -22,7 +22,7 @@ static inline void fail_nth(unsigned int n)
 	current->fail_nth = n;
 }
 
-/* Ends it. Was there an nth one? */
+/* Ends the injection. Returns true if the nth allocation was made, and failed. */
 static inline bool failed(void)
 {
 	bool failed = !current->fail_nth;
@@ -49,7 +49,7 @@ static inline bool failed(void)
 
 #endif /* CONFIG_FAILSLAB */
 
-/* More allocations than anything here makes. */
+/* More allocations than any test makes. */
 #define MANY_FAULTS	200
 
 #endif /* _RESTRACK_KUNIT_FAULTS_H_ */

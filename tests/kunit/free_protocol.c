@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * begin_free, then commit_free if the object was freed, abort_free if it was not.
+ * begin_free, then commit_free if the driver freed the object, abort_free if it
+ * refused.
  */
 
 #include <linux/string.h>
@@ -38,7 +39,7 @@ static void begin_free_makes_the_object_unreachable(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
 }
 
-/* Between begin and commit the memory is somebody else's, of whatever contents. */
+/* Between begin and commit the memory may be used for something else. */
 static void freed_entry_is_not_touched(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -55,18 +56,18 @@ static void freed_entry_is_not_touched(struct kunit *test)
 	MOCK_EXPECT_HELD(test, process, 1);
 	KUNIT_EXPECT_NULL(test, res->task);
 	memset(res, 0x5a, sizeof(*res));
-	/* its neighbours in the table come and go */
+	/* its neighbours in the table go */
 	rdma_restrack_del(before);
 	rdma_restrack_del(after);
 	rdma_restrack_commit_free(&stand_in);
 	KUNIT_EXPECT_NULL(test, memchr_inv(res, 0x5a, sizeof(*res)));
 	MOCK_EXPECT_HELD(test, process, 0);
 	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
-	/* for the end of the test */
+	/* for mock_forget() */
 	memset(res, 0, sizeof(*res));
 }
 
-/* Regression 31: an object that was not freed after all is as it was before. */
+/* An object that was not freed is as it was before. It once was lost. */
 static void abort_free_restores_the_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -97,7 +98,7 @@ static void abort_free_restores_the_object(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, count_mrs(dev), 3);
 		MOCK_EXPECT_HELD(test, process, 1);
 	}
-	/* then it goes, in the other way too */
+	/* the other protocol works on it too */
 	rdma_restrack_begin_del(res);
 	rdma_restrack_abort_del(res);
 	rdma_restrack_sync(res);
@@ -119,7 +120,7 @@ static void refused_object_keeps_its_kernel_name(struct kunit *test)
 	expect_tracked(test, dev, res);
 }
 
-/* An object with the same number may come while the other one is out. */
+/* A new object gets the number while the stand-in has it. */
 static void number_reused_before_abort_is_kept_by_both(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -141,7 +142,7 @@ static void number_reused_before_abort_is_kept_by_both(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 0);
 }
 
-/* One of driver-specific type is hidden as before. */
+/* A QP of a driver-specific type is shown only on request, as before. */
 static void refused_object_keeps_its_details(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -186,7 +187,7 @@ static void begin_free_waits_for_readers(struct kunit *test)
 	expect_tracked(test, dev, freeing.res);
 }
 
-/* What was not tracked is not tracked after a refusal, but has its owner. */
+/* After the abort it is still not tracked, and has its owner. */
 static void begin_free_without_add_keeps_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -232,7 +233,7 @@ static void untracked_entry_stays_untracked(struct kunit *test)
 	MOCK_EXPECT_HELD(test, process, 0);
 }
 
-/* What has been decided is decided: a second call finds nothing to do. */
+/* A second commit or abort does nothing. */
 static void second_decision_changes_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

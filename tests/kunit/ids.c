@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The numbers of objects: those that the hardware gives and those that the
- * tracker chooses.
+ * The numbers of objects: given by the hardware, or chosen by the tracker.
  */
 
 #include <linux/mm.h>
@@ -22,7 +21,7 @@ static void qp_has_its_own_number(struct kunit *test)
 	}
 }
 
-/* Each port has a QP0 and a QP1 of its own. */
+/* QP0 and QP1, of which each port has its own. */
 static void special_qps_carry_their_port(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -47,7 +46,7 @@ static void special_qps_carry_their_port(struct kunit *test)
 	for (port = 1; port <= 2; port++) {
 		KUNIT_EXPECT_EQ(test, qp[port - 1][0]->res.id, port << 24);
 		KUNIT_EXPECT_EQ(test, qp[port - 1][1]->res.id, port << 24 | 1);
-		/* only those two */
+		/* and no other QP */
 		KUNIT_EXPECT_EQ(test, qp[port - 1][2]->res.id, 2);
 	}
 	found = rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 2 << 24 | 1);
@@ -81,7 +80,7 @@ static void chosen_numbers_differ(struct kunit *test)
 	}
 }
 
-/* A number just given back is not the next one, lest users mix up two objects. */
+/* Else users could mix up two objects. */
 static void chosen_numbers_are_not_reused_at_once(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -111,10 +110,9 @@ static void types_count_their_own_numbers(struct kunit *test)
 }
 
 /*
- * Regression 15: when the numbers were used up the search began anew, and the
- * object that met the end was dropped.
+ * The object that got the last number once was dropped.
  *
- * Sets a private member, as a test that really adds 2^32 objects takes too long.
+ * Sets a private member: to add 2^32 objects takes too long.
  */
 static void wrapped_numbers_drop_no_object(struct kunit *test)
 {
@@ -146,7 +144,7 @@ static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
 
 	for (i = 0; i < ARRAY_SIZE(old); i++)
 		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
-	/* leave a hole */
+	/* one number in between is free */
 	rdma_restrack_del(old[3]);
 	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, U32_MAX);
 	for (i = 0; i < ARRAY_SIZE(res); i++)
@@ -165,7 +163,7 @@ static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 15);
 }
 
-/* Regression 29: of two objects with one number the second was not tracked. */
+/* The second one once was not tracked. */
 static void objects_with_one_number_are_both_tracked(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -190,8 +188,8 @@ static void objects_with_one_number_are_both_tracked(struct kunit *test)
 }
 
 /*
- * Regression 44: a QP of a driver's type whose number was taken could not be
- * inserted; it got number 0, and whoever had that was hidden with it.
+ * A driver QP whose number was taken was not inserted, and kept number 0. That hid
+ * the QP with number 0.
  */
 static void driver_qps_with_one_number_hide_no_other(struct kunit *test)
 {
@@ -209,7 +207,7 @@ static void driver_qps_with_one_number_hide_no_other(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 3);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 3);
-	/* without details there is the one with number 0, and it alone */
+	/* without details only the QP with number 0 is visited */
 	cursor = 0;
 	res = rdma_restrack_next(root, RDMA_RESTRACK_QP, &cursor, false);
 	KUNIT_EXPECT_PTR_EQ(test, res, &zero->res);
@@ -259,7 +257,7 @@ static void counters_with_one_number_are_both_tracked(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, b));
 }
 
-/* A crowd with one number, removed from the middle outwards. */
+/* They are removed from the middle outwards. */
 static void many_objects_with_one_number_are_all_tracked(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -278,7 +276,7 @@ static void many_objects_with_one_number_are_all_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
 }
 
-/* Some objects, added one after the other by a thread of their own. */
+/* Threads that add objects at the same time, and how many each of them adds. */
 #define ADDERS		4
 #define ADDED		300
 
@@ -353,10 +351,10 @@ static void threads_are_given_different_numbers_at_the_wrap(struct kunit *test)
 		adder.mr[i].device = dev;
 	for (i = 0; i < ARRAY_SIZE(old); i++)
 		old[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
-	/* some of them get the last numbers, the others those behind the old ones */
+	/* some get the last numbers, the others the numbers after the old ones */
 	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, U32_MAX - ADDED);
 	all_add(test, add_mrs, &adder);
-	/* a number finds one object, so each has another one */
+	/* a lookup finds one object, so no two have one number */
 	for (i = 0; i < ADDERS * ADDED; i++)
 		found += mock_found(dev, &adder.mr[i].res);
 	KUNIT_EXPECT_EQ(test, found, ADDERS * ADDED);
@@ -387,7 +385,7 @@ static void threads_that_add_one_number_lose_no_object(struct kunit *test)
 			adder.crowd->seen[met]++;
 		}
 	} while (nr == ARRAY_SIZE(keys));
-	/* each has a key of its own, and that is known of it alone */
+	/* each object has a key of its own */
 	for (i = 0, met = 0; i < adder.crowd->nr; i++)
 		met += adder.crowd->seen[i] == 1;
 	KUNIT_EXPECT_EQ(test, met, adder.crowd->nr);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the kernel has logged since some point.
+ * Reads what the kernel has logged since a point in time.
  */
 
 #ifndef _RESTRACK_KUNIT_KERNEL_LOG_H_
@@ -16,7 +16,7 @@ struct log {
 
 struct log *log_from_here(struct kunit *test);
 
-/* How many lines since then have all three of the strings. */
+/* Returns how many lines since then contain all three strings. */
 int log_lines(struct log *log, const char *a, const char *b, const char *c);
 
 #endif /* _RESTRACK_KUNIT_KERNEL_LOG_H_ */

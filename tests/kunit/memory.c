@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Without memory: the table does not grow then, and nothing else is different.
+ * Without memory a table does not grow, and nothing else changes.
  */
 
 #include "faults.h"
@@ -32,7 +32,7 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 	for (i = 0; i < CROWD; i++) {
 		fail_nth(1);
 		rdma_restrack_del(&crowd->qp[i].res);
-		/* nor does it need memory to delete */
+		/* del allocates nothing */
 		lost += failed();
 	}
 	KUNIT_EXPECT_EQ(test, lost, 0);

@@ -30,8 +30,8 @@ struct ib_device *mock_device(struct kunit *test)
 }
 
 /*
- * Runs when a test is over. After one that passed there is nothing to do; one
- * that failed may have stopped anywhere.
+ * Runs when a test has ended. A test that failed may have stopped anywhere, and
+ * left the entry tracked, dying or referenced.
  */
 static void mock_forget(void *data)
 {

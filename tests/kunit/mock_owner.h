@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A process that owns objects: a thread that does what a test tells it to, and
- * whose usage count nobody but the tracker changes.
+ * A process that owns objects: a thread that runs what a test gives it. Only the
+ * tracker changes its usage count.
  */
 
 #ifndef _RESTRACK_KUNIT_MOCK_OWNER_H_
@@ -15,7 +15,7 @@
 struct mock_owner {
 	struct kthread_worker *worker;
 	struct task_struct *task;
-	/* references to the task while it owns nothing */
+	/* usage count of the task while it owns nothing */
 	int idle;
 };
 
@@ -28,10 +28,10 @@ struct mock_call {
 
 struct mock_owner *mock_owner(struct kunit *test);
 
-/* Ends the process before the test ends; what it owns keeps its task. */
+/* Ends the process before the test ends; its objects keep the task. */
 void mock_end(struct kunit *test, struct mock_owner *owner);
 
-/* Run a function in the owner's thread and wait for it, but not for ever. */
+/* Runs a function in the owner's thread and waits until it returns, for 10 s. */
 void mock_run(struct kunit *test, struct mock_owner *owner,
 	      void (*fn)(void *data), void *data);
 
@@ -40,13 +40,10 @@ struct mock_call *mock_start(struct kunit *test, struct mock_owner *owner,
 			     void (*fn)(void *data), void *data);
 void mock_finish(struct kunit *test, struct mock_call *call);
 
-/*
- * Is the call still not done? That it waits can only be seen by waiting some
- * time for what must not happen.
- */
+/* Returns true if the call has not returned after 0.1 s: it waits. */
 bool mock_blocked(struct mock_call *call);
 
-/* Polls a condition for some seconds; true as soon as it holds. */
+/* Waits for a condition, for 10 s; true as soon as it holds. */
 #define mock_await(condition)						\
 ({									\
 	unsigned long __end = jiffies + 10 * HZ;			\
@@ -58,23 +55,22 @@ bool mock_blocked(struct mock_call *call);
 })
 
 /*
- * How many references to the owner the tracker holds. Waking a thread up takes
- * one for a moment, so this waits a little for the number that the test wants
- * to see before it returns another one.
+ * Returns how many references to the owner the tracker holds. To wake a thread up
+ * takes one for a moment, so this waits for @want for a second.
  */
 int mock_held(struct mock_owner *owner, int want);
 
 #define MOCK_EXPECT_HELD(test, owner, want)				\
 	KUNIT_EXPECT_EQ(test, mock_held(owner, want), want)
 
-/* The tracker's functions, to be passed to mock_run(); @data is the entry. */
+/* Functions of the tracker for mock_run(); @data is the entry. */
 void mock_set_name(void *data);
 void mock_add(void *data);
 void mock_del(void *data);
 void mock_begin_del(void *data);
 void mock_sync(void *data);
 
-/* new, set_name and add, all in the owner's thread */
+/* Tracks an object of the owner: new, then set_name and add in its thread. */
 void mock_own(struct kunit *test, struct mock_owner *owner,
 	      struct rdma_restrack_entry *res);
 

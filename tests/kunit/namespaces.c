@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a PID namespace may see: the objects of processes that have a PID in it.
- *
- * The processes are real ones: unshare(1) starts them in namespaces of their
- * own, one inside the other.
+ * Counting for a PID namespace: the objects of processes that have a PID in it.
+ * unshare(1) starts real processes in nested namespaces.
  */
 
 #include <linux/pid_namespace.h>
@@ -12,19 +10,19 @@
 #include "mock_owner.h"
 #include "user_process.h"
 
-/* A process in a PID namespace of its own, that sleeps until it is killed. */
+/* A process in a PID namespace of its own. It sleeps until it is killed. */
 struct resident {
 	struct task_struct *task;
 	struct pid_namespace *ns;
 };
 
-/* unshare(1) and those that it started; the innermost is the last. */
+/* unshare(1) and the processes that it started, the innermost last. */
 struct colony {
 	struct task_struct *unshare;
 	struct resident resident[2];
 };
 
-/* The child of a process that is in another PID namespace than its parent. */
+/* Finds the child of a process that is in another PID namespace. */
 static struct task_struct *child_in_new_namespace(struct task_struct *parent)
 {
 	struct task_struct *p, *found = NULL;
@@ -54,10 +52,7 @@ static void disband(void *data)
 		}
 }
 
-/*
- * Two nested namespaces with a process in each, the outer one in the initial
- * namespace.
- */
+/* Makes two nested namespaces below the initial one, with a process in each. */
 static struct colony *found_colony(struct kunit *test)
 {
 	static char *argv[11] = {
@@ -85,7 +80,7 @@ static struct colony *found_colony(struct kunit *test)
 	return colony;
 }
 
-/* Tracks an object of a process that is not the current one. */
+/* Tracks an object of another process. */
 static struct rdma_restrack_entry *object_of(struct kunit *test, struct ib_device *dev,
 					     enum rdma_restrack_type type,
 					     struct task_struct *task)
@@ -119,7 +114,7 @@ static void initial_namespace_counts_all(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count(dev, &init_pid_ns), 2);
 }
 
-/* Regression 4: seen is who has a PID there, wherever he was born. */
+/* Once only processes that were started in the namespace were counted. */
 static void namespace_counts_who_has_a_pid_there(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -129,7 +124,7 @@ static void namespace_counts_who_has_a_pid_there(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test);
 	struct rdma_restrack_entry *res;
 
-	/* one of the kernel, two of a process outside, three, and four */
+	/* one of the kernel, two of processes outside, three outer, four inner */
 	mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	res = mock_object(test, dev, RDMA_RESTRACK_MR);
 	mock_own(test, owner, res);
@@ -190,7 +185,7 @@ static void namespace_counts_driver_qps_when_asked_for(struct kunit *test)
 							  outer->ns, true), 2);
 }
 
-/* The objects of a dead process are still there, but it has no PID any more. */
+/* The objects are still tracked, but a dead process has no PID. */
 static void objects_of_a_dead_process_are_not_counted(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

@@ -13,7 +13,7 @@
 #include "netlink.h"
 #include "registered_device.h"
 
-/* Now and not some time later: its network namespace may go with the test. */
+/* At once: the network namespace may go with the test. */
 static void close_socket(void *file)
 {
 	__fput_sync(file);
@@ -26,7 +26,7 @@ static struct socket *open_socket(struct kunit *test, struct net *net)
 
 	KUNIT_ASSERT_EQ(test, 0, sock_create_kern(net, AF_NETLINK, SOCK_RAW, NETLINK_RDMA,
 						  &sock));
-	/* who sends is asked for his rights, and those of the file */
+	/* a file, as the credentials of its opener are checked too */
 	file = sock_alloc_file(sock, O_CLOEXEC, NULL);
 	KUNIT_ASSERT_FALSE(test, IS_ERR(file));
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, close_socket, file));
@@ -80,7 +80,7 @@ static int read_answer(struct socket *sock, struct inquiry *inquiry, void *buffe
 	}
 }
 
-/* Send a request; *@len is how much of it was taken, or an error. */
+/* Sends a request. *@len is the number of bytes sent, or an error. */
 static struct socket *send_inquiry(struct kunit *test, struct inquiry *inquiry, int *len)
 {
 	struct net *net = inquiry->dev ? read_pnet(&inquiry->dev->ib.coredev.rdma_net) : &init_net;
@@ -140,7 +140,7 @@ struct listing *begin_listing(struct kunit *test, struct verbs_device *dev, int 
 	return listing;
 }
 
-/* The numbers of the objects in one message. */
+/* Adds the numbers of the objects in one message to the listing. */
 static void read_table(struct listing *listing, struct nlmsghdr *nlh)
 {
 	struct nlattr *table = nlmsg_find_attr(nlh, 0, listing->table), *entry, *number;

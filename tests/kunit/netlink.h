@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Requests to the RDMA core through a netlink socket, as those of rdma(8) are.
+ * Requests to the RDMA core through a netlink socket, as rdma(8) makes them.
  */
 
 #ifndef _RESTRACK_KUNIT_NETLINK_H_
@@ -9,7 +9,7 @@
 #include <rdma/rdma_netlink.h>
 #include "verbs_device.h"
 
-/* An attribute of a request: a text, or else a number. */
+/* An attribute of a request: a string if there is one, else a number. */
 struct given {
 	u16 type;
 	u32 value;
@@ -23,34 +23,34 @@ struct inquiry {
 	int flags;
 	const struct given *attr;
 	int nr;
-	/* the attribute of the answer that is wanted, where it goes, and the room there */
+	/* the wanted attribute of the answer, its buffer, and the size of that */
 	u16 wanted;
 	void *into;
 	int room;
-	/* the allocation for the request that fails; 0 is none. Was there one? */
+	/* which allocation fails, 0 for none; set to true if it did */
 	int nth;
 	bool hit;
 };
 
-/* Send a request and read the answer: 0 or an error. */
+/* Sends a request and reads the answer. Returns 0 or an error. */
 int inquire(struct kunit *test, struct inquiry *inquiry);
 
 /* A list of all objects of a type. */
 struct listing {
 	struct socket *socket;
-	/* the attribute that encloses the objects, and the one that has their numbers */
+	/* the attributes that hold the objects, and their numbers */
 	u16 table;
 	u16 number;
-	/* did an allocation fail that was to? */
+	/* the allocation that was to fail did */
 	bool hit;
-	/* how it ended: 0 or an error, and whether it was marked as interrupted */
+	/* 0 or an error, and true if it was marked as interrupted */
 	int error;
 	bool interrupted;
 	int nr;
 	u32 numbers[300];
 };
 
-/* Ask for a list; its first message is made at once. @nth as for an inquiry. */
+/* Asks for a list, of which netlink makes the first message. @nth as in an inquiry. */
 struct listing *begin_listing(struct kunit *test, struct verbs_device *dev, int op,
 			      u16 table, u16 number, int nth);
 
@@ -58,10 +58,10 @@ struct listing *begin_listing(struct kunit *test, struct verbs_device *dev, int 
 	begin_listing(test, dev, RDMA_NLDEV_CMD_RES_##TYPE##_GET,			\
 		      RDMA_NLDEV_ATTR_RES_##TYPE, RDMA_NLDEV_ATTR_RES_##NUMBER, nth)
 
-/* Read it to its end. */
+/* Reads it to its end. */
 void finish_listing(struct kunit *test, struct listing *listing);
 
-/* The same, where the answer may have the number of a counter. */
+/* As inquire(); *@counter gets the number of a counter, if the answer has one. */
 int ask(struct kunit *test, struct verbs_device *dev, int op, int flags,
 	const struct given *attr, int nr, u32 *counter);
 
@@ -79,7 +79,7 @@ int ask(struct kunit *test, struct verbs_device *dev, int op, int flags,
 #define QP(number)	{ RDMA_NLDEV_ATTR_RES_LQPN, number }
 #define COUNTER(id)	{ RDMA_NLDEV_ATTR_STAT_COUNTER_ID, id }
 
-/* Counters for QPs on the first port. */
+/* Requests about the counters of QPs on the first port. */
 int set_automatic(struct kunit *test, struct verbs_device *dev, u32 mask);
 int bind_new(struct kunit *test, struct verbs_device *dev, u32 qpn, u32 *counter);
 int bind_to(struct kunit *test, struct verbs_device *dev, u32 qpn, u32 counter);

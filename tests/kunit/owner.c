@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Who owns an object, and that the tracker gives back every reference to an
- * owner that it takes, exactly once, on each way an entry can end.
+ * The owner of an object. However an entry ends, its reference to a process is
+ * dropped exactly once.
  */
 
 #include <linux/pid.h>
@@ -36,7 +36,7 @@ static void set_name_gives_the_object_to_the_process(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
 	MOCK_EXPECT_HELD(test, owner, 1);
 
-	/* whoever adds it: it has an owner already */
+	/* another process adds it, but it has an owner */
 	rdma_restrack_add(res);
 	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
 	MOCK_EXPECT_HELD(test, owner, 1);
@@ -176,7 +176,6 @@ static void parent_name_takes_the_process(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* Another owner replaces the one before, whose reference goes back. */
 static void replaced_owner_is_released(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -217,10 +216,7 @@ static void put_before_add_releases_the_owner(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/*
- * Regression 1: a CM_ID that is destroyed before it was bound to a device kept
- * its owner.
- */
+/* A CM_ID that was destroyed before it was bound to a device once kept its owner. */
 static void del_of_an_unbound_cm_id_releases_the_owner(struct kunit *test)
 {
 	struct rdma_restrack_entry *res = mock_object(test, NULL, RDMA_RESTRACK_CM_ID);
@@ -280,7 +276,6 @@ static void sync_keeps_the_owner(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* References to an entry are not references to its owner. */
 static void readers_take_no_reference_to_the_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -298,7 +293,7 @@ static void readers_take_no_reference_to_the_owner(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* Regression 20: each MR that was registered left a reference behind. */
+/* Each MR once left a reference to its process behind. */
 static void mr_registered_in_a_loop_keeps_no_reference(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -313,7 +308,7 @@ static void mr_registered_in_a_loop_keeps_no_reference(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* Has the process another leader than the task, which runs this program? */
+/* Returns true if another task leads the process now, and runs this program. */
 static bool has_new_leader(struct task_struct *task, const char *program)
 {
 	struct task_struct *leader;
@@ -327,9 +322,8 @@ static bool has_new_leader(struct task_struct *task, const char *program)
 }
 
 /*
- * A process whose leader made an object, and another thread of which then called
- * exec: the kernel's messages call it what it is now. The thread that was the
- * leader is gone.
+ * The leader made an object, then another thread called exec and became the
+ * leader. Messages show the name of the new program.
  */
 static void process_is_named_after_its_new_leader(struct kunit *test)
 {
@@ -352,7 +346,7 @@ static void process_is_named_after_its_new_leader(struct kunit *test)
 	rdma_restrack_new(res, RDMA_RESTRACK_MR);
 	rdma_restrack_parent_name(res, &parent);
 	rdma_restrack_add(res);
-	/* a program in Python takes its time to begin where all is emulated */
+	/* twice, for Python starts slowly on an emulated machine */
 	KUNIT_EXPECT_TRUE(test, mock_await(has_new_leader(task, "sleep")) ||
 				mock_await(has_new_leader(task, "sleep")));
 	KUNIT_EXPECT_STREQ(test, task->comm, "python3");

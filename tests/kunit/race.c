@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Everything at once: threads add, delete, look up, walk, sync and count what
- * the others add, delete, look up, walk, sync and count.
+ * Threads add, delete, look up, walk, sync and count the same objects at the same
+ * time.
  *
- * An object has one keeper at a time, as the interface demands: the thread that
- * has its lock. Readers need no such permission. What a thread finds wrong it
- * counts, and the test looks at the counters when the threads have stopped.
+ * One thread at a time may change an object, as the interface demands: the one
+ * that holds its lock. Readers take no lock. Each thread counts what it finds
+ * wrong; the test checks these counts after the threads have stopped.
  */
 
 #include <linux/bitops.h>
@@ -21,23 +21,23 @@ static unsigned int race_seconds = 5;
 module_param(race_seconds, uint, 0444);
 MODULE_PARM_DESC(race_seconds, "How long the suite restrack_c_race lets its threads race");
 
-/* More than there are processors, so that some wait while they hold something. */
+/* More than there are processors, so that some lose theirs while they hold a lock. */
 static unsigned int race_threads = 12;
 module_param(race_threads, uint, 0444);
 MODULE_PARM_DESC(race_threads, "How many threads race in the suite restrack_c_race");
 
 #define DEVICES		2
 
-/* How long a round may take to get to FULL, and to FEW then. */
+/* How long a round may take to reach FULL, and then to reach FEW. */
 #define FILL_MS		15000
 #define DRAIN_MS	5000
 
-/* How many seconds longer the threads race until each deed was done once. */
+/* How many seconds longer the threads race if some deed was not done yet. */
 #define PATIENCE	40
 
 /*
- * So many tracked at once that a table has more buckets than it keeps, and so
- * few that it has shrunk.
+ * With FULL objects a table has more buckets than it keeps; with FEW it has
+ * shrunk.
  */
 #define FULL		4000
 #define FEW		500
@@ -48,7 +48,7 @@ MODULE_PARM_DESC(race_threads, "How many threads race in the suite restrack_c_ra
 #define PDS		64
 #define OBJECTS		(QPS + MRS + PDS)
 
-/* Objects of each device and type that are there all the time. */
+/* Objects of each device and type that are tracked all the time. */
 #define FIXED		16
 
 static const enum rdma_restrack_type race_types[] = {
@@ -57,10 +57,10 @@ static const enum rdma_restrack_type race_types[] = {
 
 #define STAYING		(FIXED * DEVICES * ARRAY_SIZE(race_types))
 
-/* The numbers of QPs that stay, out of the way of the others. */
+/* The numbers of the QPs that stay; no other QP has them. */
 #define FIRST_FIXED	0x800000
 
-/* What can be done, and is to be done often. */
+/* What threads do. Each must be done at least once. */
 enum deed {
 	DID_ADD,
 	DID_DEL,
@@ -124,11 +124,11 @@ struct race_object {
 		struct ib_pd pd;
 	};
 	struct rdma_restrack_entry *res;
-	/* bit 0: it has a keeper, who owns what follows */
+	/* bit 0: a lock for what follows */
 	unsigned long keeper;
 	bool tracked;
 	bool dying;
-	/* what readers look at, too */
+	/* read by readers too */
 	bool gone;
 	int version;
 	int floor;
@@ -139,7 +139,7 @@ struct race {
 	struct ib_device *dev[DEVICES];
 	struct race_object *object;
 	unsigned long end;
-	/* tracked now */
+	/* number of tracked objects */
 	atomic_t tracked;
 	bool full;
 	bool stop;
@@ -148,7 +148,7 @@ struct race {
 struct racer {
 	struct race *race;
 	struct rnd_state random;
-	/* of the table of QPs that is crowded, when last seen in this round */
+	/* size of the crowded table of QPs, when last seen in this round */
 	u32 buckets;
 	unsigned long done[DEEDS];
 	unsigned long wrong[WRONGS];
@@ -164,7 +164,7 @@ static struct race_object *pick_object(struct racer *racer)
 	return &racer->race->object[pick(racer, OBJECTS)];
 }
 
-/* One device is crowded, and its table grows; the other is nearly empty. */
+/* One device gets most objects, so its table grows; the other gets few. */
 static struct ib_device *pick_device(struct racer *racer)
 {
 	return racer->race->dev[pick(racer, 8) == 0];
@@ -202,7 +202,7 @@ static bool stays(struct race *race, const struct race_object *object)
 	return object - race->object >= OBJECTS;
 }
 
-/* Readers. Each of these has a reference to the entry and puts it. */
+/* Readers. Each function takes a reference to an entry and puts it. */
 
 static void read_and_put(struct racer *racer, struct rdma_restrack_entry *res)
 {
@@ -259,7 +259,7 @@ static void find(struct racer *racer)
 	read_and_put(racer, res);
 }
 
-/* The memory stays, so anybody may try to get a reference to anything. */
+/* The memory stays, so a reader may call get for any object. */
 static void get(struct racer *racer)
 {
 	struct race_object *object = pick_object(racer);
@@ -322,7 +322,7 @@ static void list(struct racer *racer)
 		racer->wrong[LIST_MISSED_ONE]++;
 }
 
-/* Looks at a private member: else nobody can tell that it was a race at all. */
+/* Reads a private member, to know that the table grew and shrank under the threads. */
 static void look_at_table(struct racer *racer)
 {
 	struct rdma_restrack_root *root = &racer->race->dev[0]->res;
@@ -349,7 +349,7 @@ static void count(struct racer *racer)
 		racer->wrong[BAD_GENERATION]++;
 }
 
-/* Keepers. The object is the caller's. */
+/* Changes of an object. The caller holds its lock. */
 
 static void give_owner(struct racer *racer, struct race_object *object)
 {
@@ -361,7 +361,7 @@ static void give_owner(struct racer *racer, struct race_object *object)
 		rdma_restrack_set_name(object->res, MOCK_NAME);
 		break;
 	case 1:
-		/* the owner of an object that somebody else may be deleting */
+		/* the owner of an object that another thread may be deleting */
 		if (!rdma_restrack_get(parent->res)) {
 			rdma_restrack_set_name(object->res, MOCK_NAME);
 			break;
@@ -374,7 +374,7 @@ static void give_owner(struct racer *racer, struct race_object *object)
 		rdma_restrack_set_name(object->res, NULL);
 		break;
 	default:
-		/* add finds one */
+		/* add takes the current process */
 		object->res->kern_name = NULL;
 		break;
 	}
@@ -386,7 +386,7 @@ static void add(struct racer *racer, struct race_object *object)
 
 	set_device(object, pick_device(racer));
 	WRITE_ONCE(object->gone, false);
-	/* a reader may come without a lock as soon as there is a reference */
+	/* pairs with the acquire of a reader's get */
 	smp_wmb();
 	give_owner(racer, object);
 	rdma_restrack_add(object->res);
@@ -400,7 +400,7 @@ static void add(struct racer *racer, struct race_object *object)
 	}
 }
 
-/* After this no reader may be inside, and none may come. */
+/* After a deletion no reader has the object, and none gets it. */
 static void is_gone(struct racer *racer, struct race_object *object)
 {
 	if (atomic_read(&object->inside))
@@ -467,7 +467,7 @@ static void sync(struct racer *racer, struct race_object *object)
 
 static void keep(struct racer *racer, struct race_object *object)
 {
-	/* tables get full first, and empty then */
+	/* a round first fills the tables, then empties them */
 	bool fills = !READ_ONCE(racer->race->full);
 
 	if (object->dying) {
@@ -528,10 +528,7 @@ static void run(void *data)
 static void make_object(struct race_object *object, int index)
 {
 	if (index < QPS) {
-		/*
-		 * two of them have the same number, and many have another one;
-		 * some are the driver's own
-		 */
+		/* one in 16 shares one number; others share theirs in pairs; some are driver QPs */
 		object->qp.qp_num = index % 32 < 2 ? QPS : index / 2;
 		object->qp.qp_type = index % 16 ? IB_QPT_RC : IB_QPT_DRIVER;
 		object->res = &object->qp.res;
@@ -550,7 +547,7 @@ static void make_staying(struct race *race, int index)
 {
 	struct race_object *object = &race->object[OBJECTS + index];
 
-	/* neighbours are of different devices, find() knows */
+	/* neighbours are on different devices, see find() */
 	switch (index / DEVICES % ARRAY_SIZE(race_types)) {
 	case 0:
 		object->qp.qp_num = FIRST_FIXED + index;
@@ -603,7 +600,7 @@ static struct race *new_race(struct kunit *test)
 	return race;
 }
 
-/* The threads have stopped: the table holds what it has to, and nobody else. */
+/* The threads have stopped. The tables hold the tracked objects, and no others. */
 static void end_round(struct kunit *test, struct race *race)
 {
 	int expected[DEVICES][RDMA_RESTRACK_MAX] = {};
@@ -647,7 +644,7 @@ static void end_round(struct kunit *test, struct race *race)
 			KUNIT_EXPECT_EQ(test, 0,
 					rdma_restrack_count_details(&race->dev[i]->res,
 								    race_types[j], NULL, true));
-		/* silent, for nothing is left; and the next round starts with small tables */
+		/* clean must not warn; the next round starts with small tables */
 		rdma_restrack_clean(&race->dev[i]->res);
 		memset(&race->dev[i]->res, 0, sizeof(race->dev[i]->res));
 		rdma_restrack_init(&race->dev[i]->res);
@@ -655,7 +652,7 @@ static void end_round(struct kunit *test, struct race *race)
 	atomic_set(&race->tracked, 0);
 }
 
-/* Some deeds need luck, and on a slow machine a long time. */
+/* Rare deeds may need a long time on a slow machine. */
 static bool everything_was_done(const struct racer *racer)
 {
 	unsigned long done;
@@ -700,7 +697,7 @@ static void threads_at_once_break_nothing(struct kunit *test)
 			racer[i].buckets = 0;
 			call[i] = mock_start(test, owner[i], run, &racer[i]);
 		}
-		/* the threads know when to stop, and only then are waited for */
+		/* mock_finish() would not wait long enough */
 		while (!READ_ONCE(race->stop))
 			fsleep(10000);
 		for (i = 0; i < race_threads; i++)

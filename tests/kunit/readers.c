@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Readers against the one who takes an object away: he waits for all of them,
- * and none comes in once he began.
+ * Readers against a deletion or sync: it waits for all readers, and lets no new one
+ * in.
  */
 
 #include "kernel_log.h"
@@ -26,7 +26,7 @@ static void way_describe(const struct way_param *param, char *desc)
 
 KUNIT_ARRAY_PARAM(way, way_params, way_describe);
 
-/* The end of a test for each of the ways. */
+/* Deletes the entry after each of the ways. */
 static void take_away(struct rdma_restrack_entry *res, const struct way_param *way)
 {
 	if (way->fn == mock_begin_del)
@@ -48,7 +48,7 @@ static void deletion_waits_for_a_reader(struct kunit *test)
 	KUNIT_ASSERT_PTR_EQ(test, reader, res);
 
 	call = mock_start(test, destroyer, way->fn, res);
-	/* it is under way when nobody finds the entry any more */
+	/* when no lookup finds the entry, the wait has begun */
 	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
 	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
 
@@ -81,7 +81,7 @@ static void deletion_waits_for_the_last_reader(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, res->valid);
 }
 
-/* A reader may pass its entry on to another one while the destroyer waits. */
+/* A reader may take a second reference while the deletion waits. */
 static void reader_takes_another_reference(struct kunit *test)
 {
 	const struct way_param *way = test->param_value;
@@ -105,8 +105,8 @@ static void reader_takes_another_reference(struct kunit *test)
 }
 
 /*
- * Who waits says so, again and again, and for what. That is each 10 s, but
- * scripts/guest/kunit.sh loads the tracker with wait_report=1.
+ * A deletion that waits is reported, with its number of references. The module
+ * parameter wait_report must be 1, for a report each second.
  */
 static void long_wait_is_reported(struct kunit *test)
 {
@@ -123,7 +123,7 @@ static void long_wait_is_reported(struct kunit *test)
 	call = mock_start(test, destroyer, mock_del, res);
 	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for 1 s, ",
 						     "2 references are held")));
-	/* and where: the hung task detector does not look at a wait that has an end */
+	/* with the stack, for the hung task detector does not see a wait with a timeout */
 	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, "Call Trace", "", "")));
 	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, " mock_call_work+0x", "", "")));
 	KUNIT_EXPECT_GE(test, log_lines(log, "Comm: mock_owner", "", ""), 1);
@@ -135,8 +135,8 @@ static void long_wait_is_reported(struct kunit *test)
 }
 
 /*
- * A count that is saturated is a leak: who deletes the entry cannot know whether
- * it has readers, and waits for ever rather than take the object from under one.
+ * A saturated count does not tell whether there are readers. So the deletion waits
+ * for ever rather than free the object under one.
  */
 static void saturated_count_is_waited_for(struct kunit *test)
 {
@@ -153,10 +153,10 @@ static void saturated_count_is_waited_for(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_await(log_lines(log, who, "has been waiting for 1 s, ",
 						     "its references are saturated")));
 	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-	/* a reader leaves, and that is not the last one */
+	/* a put is not the last one */
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
 	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-	/* for the test to end */
+	/* ends the wait */
 	complete(&res->comp);
 	mock_finish(test, call);
 	KUNIT_EXPECT_FALSE(test, res->valid);
@@ -176,8 +176,8 @@ static void deletion_without_readers_returns_at_once(struct kunit *test)
 }
 
 /*
- * Neither a lookup nor a walk meets an entry that is going away, and the
- * generation tells a walk that it may have missed one.
+ * While it waits, lookups and walks pass the entry over, and the generation has
+ * changed.
  */
 static void waiting_deletion_lets_no_reader_in(struct kunit *test)
 {
@@ -194,14 +194,14 @@ static void waiting_deletion_lets_no_reader_in(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(dev, res)));
 	KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR), before);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 1);
-	/* and its neighbours are not held up by the wait */
+	/* other objects are not affected by the wait */
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, other));
 	rdma_restrack_del(other);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
 	before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR);
 	rdma_restrack_put(res);
 	mock_finish(test, call);
-	/* it is back */
+	/* a sync ends with another change */
 	if (way->fn == mock_sync)
 		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR),
 				before);
@@ -235,9 +235,8 @@ static void move_to_another_pd(void *data)
 }
 
 /*
- * Regression 28: a dump read the PD of an MR that was just moved to another one.
- * Who came before the move has left when the mover goes on to free the old PD,
- * and who comes after it sees the new one.
+ * A dump once read the PD of an MR that had just been moved. Readers from before
+ * the move have left when the mover frees the old PD; later ones see the new PD.
  */
 static void moved_mr_waits_for_readers_of_its_old_pd(struct kunit *test)
 {
@@ -265,12 +264,12 @@ static void moved_mr_waits_for_readers_of_its_old_pd(struct kunit *test)
 struct crowd_of_readers {
 	struct ib_device *dev;
 	u32 id;
-	/* in the reader's own view: true between a get and its put */
+	/* 1 between a get and its put */
 	atomic_t inside;
-	/* set when the object must not be there any more */
+	/* set while no reader may find the object */
 	bool gone;
 	bool stop;
-	/* handed back, as an assertion in another thread does not count */
+	/* for the test: KUnit does not count assertions in other threads */
 	int entered;
 	int too_late;
 };
@@ -295,8 +294,8 @@ static void read_without_end(void *data)
 }
 
 /*
- * Threads look the object up as fast as they can while it comes and goes: after
- * each del nobody is inside, and nobody gets in.
+ * Threads look the object up as fast as they can while it is added and deleted.
+ * After each deletion no reader has it, and none finds it.
  */
 static void lookup_never_finds_a_deleted_object(struct kunit *test)
 {
@@ -313,7 +312,7 @@ static void lookup_never_finds_a_deleted_object(struct kunit *test)
 		call[i] = mock_start(test, mock_owner(test), read_without_end, c[i]);
 	}
 	for (round = 0; round < 300; round++) {
-		/* the same number each time, which is private, for more hits */
+		/* sets a private member: the same number each time, for more hits */
 		atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, 0);
 		rdma_restrack_new(res, RDMA_RESTRACK_MR);
 		rdma_restrack_set_name(res, MOCK_NAME);
@@ -375,7 +374,7 @@ static void get_and_put_without_end(void *data)
 			rdma_restrack_put(tug->res);
 			reader->entered++;
 		}
-		/* as often out as in, so that the last one of all is sometimes the keeper */
+		/* a pause, so that sometimes the deletion drops the last reference */
 		for (i = 0; i < 20; i++)
 			cpu_relax();
 		cond_resched();
@@ -383,9 +382,8 @@ static void get_and_put_without_end(void *data)
 }
 
 /*
- * One entry, on which threads take and drop references as fast as they can while
- * its keeper makes it unreachable and brings it back: again and again somebody
- * comes between any two steps that the keeper does, even those next to each other.
+ * Threads take and put references as fast as they can while begin_del and abort_del
+ * alternate. So a get or put falls between any two steps of these, again and again.
  */
 static void get_never_succeeds_after_begin_del(struct kunit *test)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What a device needs that ib_core registers, see registered_device.h.
+ * A device that is registered with ib_core, see registered_device.h.
  */
 
 #include <linux/module.h>
@@ -92,7 +92,7 @@ static int counter_dealloc(struct rdma_counter *counter)
 	return 0;
 }
 
-/* Known by its number, so that a test can tell what was added up. */
+/* Values made from the number of the counter, so that tests know what was added up. */
 static int counter_update_stats(struct rdma_counter *counter)
 {
 	int i;

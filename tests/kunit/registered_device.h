@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The device of verbs_device.h, registered with ib_core until the test ends: one
- * port, three counters for it, and as many counters for QPs as there are QPs.
+ * The device of verbs_device.h, registered with ib_core until the test ends. It has
+ * one port with three counters, and counters for QPs.
  */
 
 #ifndef _RESTRACK_KUNIT_REGISTERED_DEVICE_H_
@@ -13,7 +13,7 @@
 
 struct verbs_device *registered_device(struct kunit *test);
 
-/* The action that ends it; takes the struct ib_device. */
+/* The action that unregisters it; takes the struct ib_device. */
 void unregister_device(void *data);
 
 #endif /* _RESTRACK_KUNIT_REGISTERED_DEVICE_H_ */

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The root: from init over counting to clean, with and without leftovers.
+ * The root: init, counting, lookup, and clean with and without leftovers.
  */
 
 #include <linux/hw_breakpoint.h>
@@ -63,7 +63,7 @@ static void count_follows_add_and_del(struct kunit *test)
 	}
 }
 
-/* Each of many is found by its number, and by no other. */
+/* By its own number, and by no other. */
 static void lookup_finds_each_of_many(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -87,10 +87,7 @@ static void lookup_finds_each_of_many(struct kunit *test)
 				-ENOENT);
 }
 
-/*
- * Regression 17: what was added and taken out again, complete or not, is no
- * leftover.
- */
+/* Objects that were deleted, or given up before add, are no leftovers. */
 static void clean_without_leftovers_is_silent(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -106,7 +103,7 @@ static void clean_without_leftovers_is_silent(struct kunit *test)
 	rdma_restrack_commit_del(begun);
 	rdma_restrack_del(tracked);
 
-	/* a warning here would end the test run */
+	/* a warning here would end the guest */
 	rdma_restrack_clean(&dev->res);
 	KUNIT_EXPECT_EQ(test, log_lines(log, "restrack", "leak", ""), 0);
 }
@@ -140,7 +137,7 @@ static void clean_reports_leftovers(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987654", pid), 1);
 	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987655", ""), 0);
 	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987656", MOCK_NAME), 1);
-	/* and how long each had been there */
+	/* each with its age */
 	KUNIT_EXPECT_EQ(test, log_lines(log, "leak", " old", ""), 4);
 
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
@@ -151,7 +148,7 @@ static void clean_reports_leftovers(struct kunit *test)
 							  true), 0);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
 
-	/* the owner is released by the one who deletes the object, once */
+	/* clean keeps the owner; the later del releases it, once */
 	MOCK_EXPECT_HELD(test, owner, 1);
 	rdma_restrack_del(mr[0]);
 	MOCK_EXPECT_HELD(test, owner, 0);
@@ -184,8 +181,8 @@ static void free_device(void *dev)
 }
 
 /*
- * Objects that outlive their device, which is full of poison by then: del and
- * what may follow it neither read nor write it.
+ * The memory of the device is filled with poison. All functions for its objects
+ * neither read nor write it.
  */
 static void objects_that_outlive_their_device_do_not_touch_it(struct kunit *test)
 {
@@ -221,7 +218,7 @@ static void objects_that_outlive_their_device_do_not_touch_it(struct kunit *test
 	KUNIT_EXPECT_NULL(test, memchr_inv(dev, 0x5a, sizeof(*dev)));
 }
 
-/* A reader that still holds an entry when its device is cleaned, too, is waited for. */
+/* It still has a reference when the device is cleaned. */
 static void reader_of_a_leftover_is_waited_for(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -242,7 +239,6 @@ static void reader_of_a_leftover_is_waited_for(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* Ages are right for years, and so is what is said of them. */
 static void leftover_of_years_has_the_right_age(struct kunit *test)
 {
 	static const u64 days[] = { 1, 49, 50, 60, 5 * 365 };
@@ -268,7 +264,7 @@ static void leftover_of_years_has_the_right_age(struct kunit *test)
 	}
 }
 
-/* What was seen at the instant when clean gave an entry up. */
+/* The entry at the moment when clean cleared its root. */
 struct given_up {
 	struct rdma_restrack_entry *res;
 	int times;
@@ -276,8 +272,8 @@ struct given_up {
 };
 
 /*
- * As if the keeper had deleted and freed the entry in that instant. Debug registers
- * of x86 trap behind the instruction that writes.
+ * Does what a deletion at that moment may do: the entry is freed. On x86 a
+ * watchpoint traps after the write.
  */
 static void free_when_given_up(struct perf_event *event, struct perf_sample_data *data,
 			       struct pt_regs *regs)
@@ -292,9 +288,9 @@ static void free_when_given_up(struct perf_event *event, struct perf_sample_data
 }
 
 /*
- * Regression 43: clean went on writing to an entry after a late del of it could
- * see that it had lost its place, and so be over. A watchpoint on the member that
- * says so, a private one, holds that instant open.
+ * A late del returns when it sees that the root of its entry is NULL, and the entry
+ * may be freed. clean once wrote to it after that. A watchpoint on this private
+ * member stops clean at that moment.
  */
 static void clean_does_not_touch_an_entry_it_gave_up(struct kunit *test)
 {
@@ -323,8 +319,8 @@ static void clean_does_not_touch_an_entry_it_gave_up(struct kunit *test)
 }
 
 /*
- * Regression 43 again: clean told an entry that was being deleted that it was
- * new. Then the last reader released the owner, and nobody woke the deletion.
+ * clean once reset the state of an entry that was being deleted. Then the last
+ * reader released the owner instead of waking the deletion.
  */
 static void clean_leaves_waiting_deletions_alone(struct kunit *test)
 {
@@ -357,16 +353,13 @@ static void clean_leaves_waiting_deletions_alone(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
-/* Is there a reference to be had? */
+/* Returns true if a reader gets a reference. */
 static bool can_be_had(struct rdma_restrack_entry *res)
 {
 	return rdma_restrack_get(res) && !rdma_restrack_put(res);
 }
 
-/*
- * What is left when its device goes is deleted as if nothing had been: the device
- * is not touched, and readers are waited for.
- */
+/* The device is not touched, and readers are waited for. */
 static void leftovers_are_deleted_in_every_way(struct kunit *test)
 {
 	struct ib_device *dev = kzalloc_obj(*dev);
@@ -390,7 +383,7 @@ static void leftovers_are_deleted_in_every_way(struct kunit *test)
 		rdma_restrack_clean(&dev->res);
 	memset(dev, 0x5a, sizeof(*dev));
 
-	/* dying, and back */
+	/* begun before clean, aborted after it */
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(dying), 0);
 	rdma_restrack_begin_del(dying);
 	rdma_restrack_sync(dying);
@@ -425,8 +418,8 @@ static void leftovers_are_deleted_in_every_way(struct kunit *test)
 }
 
 /*
- * Regression 24 (CVE-2024-42080): the module that leaked the object is gone, and
- * its name with it, when the device is cleaned.
+ * CVE-2024-42080: the module that leaked the object was unloaded, and its name
+ * freed, before the device is cleaned.
  */
 static void name_of_an_unloaded_module_is_not_read(struct kunit *test)
 {
@@ -440,7 +433,7 @@ static void name_of_an_unloaded_module_is_not_read(struct kunit *test)
 	rdma_restrack_new(&qp->res, RDMA_RESTRACK_QP);
 	rdma_restrack_set_name(&qp->res, name);
 	rdma_restrack_add(&qp->res);
-	/* as the text and data of a module: not mapped any more */
+	/* not mapped any more, like the data of an unloaded module */
 	vfree(name);
 	vm_unmap_aliases();
 	kunit_warning_suppress(test)
@@ -450,7 +443,6 @@ static void name_of_an_unloaded_module_is_not_read(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
 }
 
-/* A root is as new after it was cleaned. */
 static void cleaned_root_is_used_again(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

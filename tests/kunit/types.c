@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Each type of object, embedded in the real thing: the tracker finds the device
- * from the entry, and keeps the types apart.
+ * Each type of object, with its entry embedded in the real structure: the tracker
+ * finds the device of the entry, and keeps the types apart.
  */
 
 #include "mock_device.h"
@@ -36,7 +36,7 @@ static void type_describe(const struct type_param *param, char *desc)
 
 KUNIT_ARRAY_PARAM(type, type_params, type_describe);
 
-/* Counts that the whole device has just @nr objects, all of them of @type. */
+/* Expects that the device has @nr objects of @type and no others. */
 static void expect_only(struct kunit *test, struct ib_device *dev,
 			enum rdma_restrack_type type, int nr)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Programs that run while a test does, see user_process.h.
+ * Programs that run during a test, see user_process.h.
  */
 
 #include <linux/sched/signal.h>
@@ -12,7 +12,7 @@ struct user_process {
 	struct task_struct *task;
 };
 
-/* Runs in the new process before it becomes the program. */
+/* Runs in the new process before exec. */
 static int note_process(struct subprocess_info *info, struct cred *new)
 {
 	struct user_process *process = info->data;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A real process: a program of the guest, with namespaces of its own if it is
- * unshare(1).
+ * A real process that runs a program of the guest.
  */
 
 #ifndef _RESTRACK_KUNIT_USER_PROCESS_H_
@@ -10,8 +9,8 @@
 #include <kunit/test.h>
 
 /*
- * Starts a program, whose whole path is the first of the arguments, and kills it
- * when the test ends. The test is skipped if it cannot be run.
+ * Starts a program until the test ends. @argv begins with its full path. Skips the
+ * test if the program cannot be run.
  */
 struct task_struct *user_process(struct kunit *test, char **argv);
 

@@ -19,10 +19,10 @@
 #include "netlink.h"
 #include "uverbs.h"
 
-/* Nothing here is linked with it, and still it has to be there. */
+/* Needed, though no symbol of it is used. */
 MODULE_SOFTDEP("pre: ib_uverbs");
 
-/* In the first page, which no program has. */
+/* In the first page, which is never mapped. */
 #define NOWHERE	8
 
 struct opening {
@@ -61,7 +61,7 @@ static void do_open(void *data)
 		return;
 	}
 
-	/* a thread of the kernel cannot move to another namespace, so this one pretends */
+	/* a kernel thread cannot enter another network namespace, so fake it */
 	inside.net_ns = opening->net;
 	task_lock(current);
 	current->nsproxy = &inside;
@@ -97,7 +97,7 @@ void uverbs_close(void *data)
 	mock_run(u->test, u->owner, do_close, u);
 }
 
-/* The name of the file below /dev, which the kernel tells as it tells libraries. */
+/* Asks for the name of the file below /dev, as libraries do. */
 static void find_file(struct kunit *test, struct verbs_device *dev, char *name, int room)
 {
 	const struct given attr[] = {
@@ -135,7 +135,7 @@ struct uverbs *uverbs_open(struct kunit *test, struct verbs_device *dev,
 	find_file(test, dev, name + strlen(name), sizeof(name) - strlen(name));
 	opening.net = read_pnet(&dev->ib.coredev.rdma_net);
 
-	/* threads of the kernel need not see what is mounted on /dev */
+	/* kernel threads may not see what is mounted on /dev */
 	mnt = kern_mount(type);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, mnt);
 	root = (struct path){ .mnt = mnt, .dentry = mnt->mnt_root };
@@ -153,12 +153,12 @@ struct request {
 	u16 method;
 	const struct uverbs_given *given;
 	int nr;
-	/* a page, as it is in user space */
+	/* copy of the page in user space */
 	struct ib_uverbs_ioctl_hdr *page;
 	int ret;
 };
 
-/* Attributes, and behind them the data that does not fit in. */
+/* Writes the attributes, and after them the data that does not fit into them. */
 static void fill(struct request *request)
 {
 	struct ib_uverbs_ioctl_hdr *page = request->page;

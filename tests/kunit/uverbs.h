@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * A process that uses a registered device as a program does: it has opened the
- * device's file and makes requests by ioctl, from memory of its own. It ends
- * when the test does.
+ * A process that uses a registered device as a program does: it opens the character
+ * device, and makes requests by ioctl from its own memory, until the test ends.
  */
 
 #ifndef _RESTRACK_KUNIT_UVERBS_H_
@@ -17,24 +16,24 @@
 struct uverbs {
 	struct kunit *test;
 	struct mock_owner *owner;
-	/* the rights of the process, if they are not those of the kernel's threads */
+	/* the credentials of the process; NULL for those of kernel threads */
 	const struct cred *cred;
-	/* in user space */
+	/* a page in user space */
 	unsigned long memory;
 	struct file *file;
-	/* the answers go to where nobody can write */
+	/* true: answers go to an address that cannot be written */
 	bool deaf;
-	/* which allocation of the next request fails, see faults.h; was there such a one? */
+	/* which allocation of the next request fails, see faults.h; true if it did */
 	unsigned int fail_nth;
 	bool failed;
 };
 
-/* The process lives in the network namespace of the device. */
+/* The process is in the network namespace of the device. */
 struct uverbs *uverbs_open(struct kunit *test, struct verbs_device *dev,
 			   struct mock_owner *owner, const struct cred *cred);
 void uverbs_close(void *uverbs);
 
-/* An attribute of a request: data to or from the kernel, an object, or a new one. */
+/* An attribute: data to the kernel, data from it, an object, or a new object. */
 struct uverbs_given {
 	u16 id;
 	enum { UVERBS_GIVES, UVERBS_GETS, UVERBS_USES, UVERBS_MAKES } how;
@@ -59,7 +58,7 @@ int uverbs_request(struct uverbs *u, u16 object, u16 method,
 		       ARRAY_SIZE(__given));					\
 })
 
-/* The requests that have no method of their own. */
+/* A request of the write interface. */
 #define UVERBS_WRITE(u, command, in, out)						\
 ({										\
 	u64 __command = IB_USER_VERBS_CMD_##command;				\
@@ -68,7 +67,6 @@ int uverbs_request(struct uverbs *u, u16 object, u16 method,
 		GIVES(CORE_IN, in), GETS(CORE_OUT, out));			\
 })
 
-/* What every program does first. */
 int uverbs_get_context(struct uverbs *u);
 int uverbs_alloc_pd(struct uverbs *u, u32 *pd);
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The kernel verbs of ib_core, from the allocation of an object to its end, as
- * far as they meet the tracker.
+ * The kernel verbs of ib_core: what they create, fail to create and destroy is
+ * tracked accordingly.
  */
 
 #include "verbs_device.h"
@@ -138,7 +138,7 @@ static void mr_belongs_to_the_owner_of_its_pd(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_MR), 0);
 }
 
-/* Regression 3, through the door that drivers use. */
+/* And is left out of the count without details. */
 static void driver_qp_is_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
@@ -151,10 +151,7 @@ static void driver_qp_is_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_QP), 1);
 }
 
-/*
- * Regression 17: what the driver refuses was never tracked; that the device can
- * go silently afterwards is the proof.
- */
+/* The end of the test checks it too: the device must go without a warning. */
 static void object_refused_by_the_driver_is_not_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
@@ -177,7 +174,7 @@ static void object_refused_by_the_driver_is_not_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_MR), 0);
 }
 
-/* Regression 19: a driver that cannot destroy an object gets it back, visible. */
+/* It was unreachable while the driver was asked. */
 static void object_kept_by_the_driver_stays_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
@@ -204,7 +201,7 @@ static void object_kept_by_the_driver_stays_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_PD), 1);
 }
 
-/* Regression 29: a driver that gives one number to QPs of two kinds. */
+/* Some drivers number raw packet QPs separately from others. */
 static void qps_with_one_number_are_both_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);

@@ -7,7 +7,7 @@
 #include <linux/slab.h>
 #include "verbs_device.h"
 
-/* What each verb does: look at the table, then succeed or fail as it was told. */
+/* A verb: notes how many objects of its type are tracked, and returns what it was told. */
 static int create(struct ib_device *ib, enum rdma_restrack_type type)
 {
 	struct verbs_device *dev = to_verbs_device(ib);
@@ -138,7 +138,7 @@ static struct ib_mr *verbs_rereg_user_mr(struct ib_mr *mr, int flags, u64 start,
 	return to_verbs_device(mr->device)->another_mr ? reg_mr(pd, IB_MR_TYPE_USER) : NULL;
 }
 
-/* Memory of the device; it is not tracked. */
+/* Device memory, which is not tracked. */
 static struct ib_dm *verbs_alloc_dm(struct ib_device *ib, struct ib_ucontext *ucontext,
 				    struct ib_dm_alloc_attr *attr,
 				    struct uverbs_attr_bundle *attrs)
@@ -228,7 +228,7 @@ static const struct ib_device_ops verbs_ops = {
 	.alloc_dm = verbs_alloc_dm,
 	.dealloc_dm = verbs_dealloc_dm,
 	.reg_dm_mr = verbs_reg_dm_mr,
-	/* the objects of this device are the plain ones of ib_core */
+	/* the driver's objects are those of ib_core, with nothing added */
 	.size_ib_ucontext = sizeof(struct ib_ucontext),
 	.size_ib_pd = sizeof(struct ib_pd),
 	.size_ib_cq = sizeof(struct ib_cq),

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * An RDMA device that the real ib_core allocated and works on. It is not
- * registered unless a test does so, so nobody else sees it; its verbs succeed or
- * fail as a test wants.
+ * An RDMA device of the real ib_core, not registered unless a test does that. The
+ * test decides whether its verbs succeed.
  */
 
 #ifndef _RESTRACK_KUNIT_VERBS_DEVICE_H_
@@ -14,22 +13,22 @@
 
 struct verbs_device {
 	struct ib_device ib;
-	/* what the verbs that create, and those that destroy, return */
+	/* what verbs that create return, and verbs that destroy */
 	int create_error;
 	int destroy_error;
-	/* the number of the next QP, and whether nobody is to see it */
+	/* the number of the next QP, and whether it is not to be tracked */
 	u32 qp_num;
 	bool hide_qps;
-	/* what asking for the QP of this number returns */
+	/* ib_query_qp() of the QP with this number returns this */
 	u32 bad_qp;
 	int query_error;
 	/* the last memory region that a process registered */
 	struct ib_mr *mr;
-	/* does a process that registers one again get another one? */
+	/* true: re-registering makes a new memory region */
 	bool another_mr;
-	/* tracked objects at the time of the last verb, of the type it works on */
+	/* how many objects of its type were tracked during the last verb */
 	int seen;
-	/* what binding a QP to a counter, and the reverse, return; how often it was tried */
+	/* what binding a QP to a counter and unbinding it return; how many binds were tried */
 	int bind_error;
 	int unbind_error;
 	int binds;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Kernel verbs that fail for want of memory, at each of their allocations in
- * turn, leave nothing tracked.
+ * Kernel verbs that fail because an allocation fails, each one in turn, leave
+ * nothing tracked.
  */
 
 #include "faults.h"
@@ -9,7 +9,7 @@
 
 #define NAME "mock_ulp"
 
-/* What objects are made of, in this order, and destroyed in the reverse one. */
+/* Created in this order, and destroyed in reverse. */
 struct objects {
 	struct verbs_device *dev;
 	struct ib_pd *pd;

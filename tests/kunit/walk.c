@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Walks: whatever comes and goes meanwhile, an object that is there from the
- * first step to the last is visited exactly once.
+ * Walks, keys and the generation. A walk visits an object that is there from its
+ * first step to its last exactly once, whatever else comes and goes.
  */
 
 #include <linux/random.h>
@@ -14,7 +14,7 @@ static struct rdma_restrack_entry *step(struct ib_device *dev, u64 *cursor)
 	return rdma_restrack_next(&dev->res, RDMA_RESTRACK_QP, cursor, false);
 }
 
-/* One step that only marks what it met. False at the end of the walk. */
+/* Marks the next object as visited. Returns false at the end of the walk. */
 static bool mark_next(struct kunit *test, struct ib_device *dev,
 		      struct mock_crowd *crowd, u64 *cursor, int *met)
 {
@@ -36,10 +36,7 @@ static bool mark_next(struct kunit *test, struct ib_device *dev,
 	return true;
 }
 
-/*
- * Ways to number a crowd, some of them hard on a hash table. The walk must not
- * depend on the pattern.
- */
+/* Patterns of numbers, some of which make a weak hash collide. */
 static u32 ascending(unsigned int i)
 {
 	return i;
@@ -103,7 +100,7 @@ static void pattern_describe(const struct pattern_param *param, char *desc)
 
 KUNIT_ARRAY_PARAM(pattern, pattern_params, pattern_describe);
 
-/* Numbers of 24 bits, as the top byte of a QP number means a port. */
+/* Returns a number of 24 bits: the top byte of a QP number is the port. */
 static u32 number(const struct pattern_param *param, unsigned int i)
 {
 	u32 n = param->number(i);
@@ -117,7 +114,7 @@ static void empty_walk_ends_at_once(struct kunit *test)
 	u64 cursor = 0;
 
 	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
-	/* and the end stays the end */
+	/* still the end */
 	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
 }
 
@@ -140,7 +137,7 @@ static void walk_visits_each_exactly_once(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
 }
 
-/* The dump's way: the one just shown may be gone before the next step. */
+/* A dump does this: the object just shown may go before the next step. */
 static void walk_goes_on_after_the_current_is_removed(struct kunit *test)
 {
 	const struct pattern_param *param = test->param_value;
@@ -158,10 +155,7 @@ static void walk_goes_on_after_the_current_is_removed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
 }
 
-/*
- * Half of the crowd stays. Between any two steps some of the other half are
- * taken out and put back in.
- */
+/* Half of the crowd stays. Between two steps some of the others come and go. */
 static void walk_is_exact_while_others_come_and_go(struct kunit *test)
 {
 	const struct pattern_param *param = test->param_value;
@@ -178,7 +172,7 @@ static void walk_is_exact_while_others_come_and_go(struct kunit *test)
 			KUNIT_FAIL(test, "a walk without end");
 			break;
 		}
-		/* who adds for ever ahead of a walk never sees it end */
+		/* bounded: objects added ahead of a walk without end make it endless */
 		for (k = 0; k < 5 && turn < 3 * crowd->nr; k++) {
 			j = (turn++ * 38 + 1) % crowd->nr | 1;
 			if (crowd->qp[j].res.valid)
@@ -191,7 +185,7 @@ static void walk_is_exact_while_others_come_and_go(struct kunit *test)
 		KUNIT_EXPECT_EQ_MSG(test, crowd->seen[i], 1, "object %d", i);
 }
 
-/* What is taken out before its turn is not visited. */
+/* It is deleted before the walk comes to it. */
 static void removed_object_is_not_visited(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -233,7 +227,7 @@ static void walk_ends_when_all_are_removed(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, step(dev, &cursor));
 }
 
-/* A crowd that grows under the walk by more than the table began with. */
+/* Many more objects are added than there were when the walk began. */
 static void walk_is_exact_while_the_table_grows(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -255,7 +249,7 @@ static void walk_is_exact_while_the_table_grows(struct kunit *test)
 		KUNIT_EXPECT_LE_MSG(test, crowd->seen[i], 1, "object %d", i);
 }
 
-/* Any number of walks at once, at different places. */
+/* Four walks at once, at different positions. */
 static void walks_do_not_disturb_each_other(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -401,8 +395,7 @@ static void walk_is_exact_beside_another_thread(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bad, 0);
 }
 
-/* The number changes with the table, and it does not stand still at zero. */
-/* Keys in pieces of a size that does not divide their number. */
+/* Collected 7 at a time, which does not divide the number of objects. */
 static void keys_are_those_of_a_walk(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -441,7 +434,7 @@ static u64 only_key(struct kunit *test, struct ib_device *dev, bool details)
 	return keys[0];
 }
 
-/* What a lookup by key says: 0 or an error. */
+/* Looks an object up by its key. Returns 0 or an error. */
 static long look_up(struct ib_device *dev, u64 key)
 {
 	struct rdma_restrack_entry *res =
@@ -453,7 +446,7 @@ static long look_up(struct ib_device *dev, u64 key)
 	return 0;
 }
 
-/* It is known by its key and nobody else is, even one with its number. */
+/* Not even a later object with the same number gets the key. */
 static void key_stands_for_one_object(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -513,7 +506,7 @@ static int cmp_key(const void *a, const void *b)
 	return cmp_int(*(const u64 *)a, *(const u64 *)b);
 }
 
-/* In the order in which they came, and not before or behind their neighbours. */
+/* And stay between the keys of the numbers before and after. */
 static void keys_of_one_number_sort_as_they_were_added(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -557,7 +550,7 @@ static void generation_changes_with_the_table(struct kunit *test)
 				before);
 		before = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ);
 
-		/* looking changes nothing */
+		/* lookups and walks do not change it */
 		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 		mock_walk_length(dev, RDMA_RESTRACK_CQ);
 		KUNIT_EXPECT_EQ(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ),
@@ -571,7 +564,7 @@ static void generation_changes_with_the_table(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_PD), other);
 }
 
-/* Objects that come and go between two looks must not cancel each other out. */
+/* An object that goes and one that comes do not cancel each other out. */
 static void generation_is_not_a_count(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -583,7 +576,7 @@ static void generation_is_not_a_count(struct kunit *test)
 	KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_CQ), before);
 }
 
-/* Sets a private member to bring the wrap near. */
+/* Sets a private member, so that the generation wraps soon. */
 static void generation_is_never_zero(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);

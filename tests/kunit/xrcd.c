@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * XRC domains, which ib_core tracks from ib_alloc_xrcd_user() to
- * ib_dealloc_xrcd_user().
+ * XRC domains are tracked from ib_alloc_xrcd_user() to ib_dealloc_xrcd_user().
  */
 
 #include <linux/refcount.h>
@@ -93,7 +92,7 @@ static void xrcd_kept_by_the_driver_stays_tracked(struct kunit *test)
 
 	dev->destroy_error = -EBUSY;
 	KUNIT_EXPECT_EQ(test, ib_dealloc_xrcd_user(xrcd, NULL), -EBUSY);
-	/* out of reach while the driver was asked, and back afterwards */
+	/* unreachable while the driver was asked, and back afterwards */
 	KUNIT_EXPECT_EQ(test, dev->seen, 0);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_XRCD), 1);
 	KUNIT_EXPECT_TRUE(test, xrcd->res.valid);
@@ -101,7 +100,7 @@ static void xrcd_kept_by_the_driver_stays_tracked(struct kunit *test)
 	rdma_restrack_put(&xrcd->res);
 }
 
-/* In use: the driver is not even asked. */
+/* The driver is not asked. */
 static void xrcd_in_use_stays_tracked(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
