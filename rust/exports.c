@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The symbols that the module offers. The functions are Rust (abi.rs); the
- * loader takes them from here, where the compiler sees their prototypes.
+ * The exported symbols. The functions are in Rust (abi.rs). They are exported here,
+ * where the compiler sees their prototypes.
  */
 
 #include <linux/export.h>

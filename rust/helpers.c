@@ -39,7 +39,7 @@ void restrack_helper_preempt_enable(void)
 }
 
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
-/* A bit has no room for it: all buckets have this one. */
+/* A bit lock has no room for a map, so all buckets share this one. */
 static struct lock_class_key bucket_key;
 static struct lockdep_map bucket_map = {
 	.name = "rdma_restrack_root.hash",
@@ -75,7 +75,7 @@ bool restrack_helper_kref_get_unless_zero(struct kref *kref)
 
 void restrack_helper_smp_rmb(void)
 {
-	/* for the caller, who says what it orders */
+	/* the caller says what it orders */
 	smp_rmb();
 }
 
@@ -95,8 +95,8 @@ void restrack_helper_dump_stack(void)
 }
 
 /*
- * Copy a string that may be gone: the owner of a leaked object may be a module
- * that was unloaded since, and its name with it.
+ * Copies a string whose memory may be gone: the module that owned a leaked object
+ * may have been unloaded, with its name. Returns false if it is gone or too long.
  */
 bool restrack_helper_copy_string(char *dst, size_t size, const char *src)
 {
@@ -112,8 +112,9 @@ bool restrack_helper_copy_string(char *dst, size_t size, const char *src)
 }
 
 /*
- * The name of the process whose leader a task is or was: exec by another thread
- * gives the process another leader. That of the task if the process is gone.
+ * Copies the name of the process whose leader a task is or was: exec by another
+ * thread makes that thread the leader. If the process is gone, the name of the
+ * task.
  */
 void restrack_helper_process_comm(char *comm, size_t size,
 				  struct task_struct *task)
@@ -137,7 +138,7 @@ module_param_named(model_steps, restrack_model_steps, ullong, 0);
 MODULE_PARM_DESC(model_steps, "Number of steps of that suite");
 #endif
 
-/* One WARN_ONCE() for each kind, so that one does not hide another. */
+/* Has a WARN_ONCE() for each kind, so that one does not suppress another. */
 void restrack_helper_warn(enum restrack_misuse what, const char *func,
 			  u32 type, u32 id)
 {

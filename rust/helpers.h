@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * Functions for the Rust side around what C offers only as a macro or as an
- * inline function. Each does nothing but call what it is named after.
+ * Functions that Rust code calls for what C offers only as a macro or as an inline
+ * function. Most only call what they are named after.
  */
 
 #ifndef RESTRACK_HELPERS_H
@@ -20,7 +20,7 @@ void restrack_helper_preempt_disable(void);
 void restrack_helper_preempt_enable(void);
 
 #ifdef CONFIG_DEBUG_LOCK_ALLOC
-/* Tell lockdep of the lock of a bucket; the depth is 1 while another one is held. */
+/* Tells lockdep of the lock of a bucket; depth 1 while another one is held. */
 void restrack_helper_bucket_acquire(unsigned int depth);
 void restrack_helper_bucket_release(void);
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * The benchmark's files in debugfs.
+ * The files of the benchmark in debugfs.
  */
 
 #include <linux/debugfs.h>
@@ -9,12 +9,12 @@
 #include <linux/seq_file.h>
 #include "bench.h"
 
-/* One measurement at a time: each has the device's name for itself. */
+/* One measurement at a time: all use the same device name. */
 static DEFINE_MUTEX(lock);
 
 /*
- * The results of each fit into the page that a seq_file starts with, or it
- * would run again for a larger one.
+ * The results must fit into the first page of a seq_file: for a larger buffer it
+ * would measure again.
  */
 static int cost_show(struct seq_file *result, void *unused)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What a resource tracker costs, measured through the functions that the
- * tracker inside ib_core and rdma_restrack have in common.
+ * The cost of a resource tracker, measured through functions that both the tracker
+ * inside ib_core and rdma_restrack have.
  *
- * Each measurement is a file in /sys/kernel/debug/restrack_bench: reading it
- * runs it, and gives one line for each result, "<operation> <objects> <value>".
- * Times are in nanoseconds and include the loop around the call, the same on
- * either side; they are meant for a guest whose clock counts instructions.
+ * Each measurement is a file in /sys/kernel/debug/restrack_bench. Reading it runs
+ * it, and gives one line for each result, "<operation> <objects> <value>". Times
+ * are in nanoseconds and include the loop around the call. They are meant for a
+ * guest whose clock counts instructions.
  */
 
 #ifndef BENCH_H
@@ -25,9 +25,9 @@ struct seq_file;
 
 /**
  * struct bench_device - an RDMA device that does nothing
- * @ib: what ib_core knows of it
- * @context: the context of whoever owns its objects
- * @uobject: the other half of all its objects: netlink dumps look at it
+ * @ib: the device
+ * @context: verbs context of all its objects
+ * @uobject: user object of all its objects, which netlink dumps read
  */
 struct bench_device {
 	struct ib_device	ib;
@@ -46,7 +46,7 @@ void bench_device_free(struct bench_device *dev);
  * struct bench_objects - objects of one type on one device
  * @dev: the device
  * @type: the type of the objects
- * @memory: the objects, all of them allocated beforehand
+ * @memory: the objects
  * @first: the entry of the first object
  * @size: from one entry to the next, in bytes
  * @count: how many objects there are
@@ -60,7 +60,7 @@ struct bench_objects {
 	u32			count;
 };
 
-/* The number of the QP at an index; no two are equal. */
+/* Returns the number of the QP at an index; all are different. */
 typedef u32 (*bench_number_t)(u32 index);
 
 u32 bench_number_sequential(u32 index);
@@ -71,7 +71,7 @@ int bench_qps_new(struct bench_objects *objects, u32 count,
 		  bench_number_t number);
 void bench_objects_free(struct bench_objects *objects);
 
-/* Track, or track no more, the objects from index @from to before @to. */
+/* Tracks or deletes the objects from index @from to @to - 1. */
 void bench_objects_add(struct bench_objects *objects, u32 from, u32 to);
 void bench_objects_del(struct bench_objects *objects, u32 from, u32 to);
 
@@ -81,10 +81,7 @@ bench_entry(const struct bench_objects *objects, u32 index)
 	return objects->first + index * objects->size;
 }
 
-/*
- * What ib_core does about the tracker when a process creates an object, for
- * which there is no name, or a module of that name does.
- */
+/* What ib_core does for an object of the kernel, or of a process if @name is NULL. */
 static inline void bench_add(struct rdma_restrack_entry *entry,
 			     enum rdma_restrack_type type, const char *name)
 {

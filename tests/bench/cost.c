@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What each operation costs with so many live objects: the time of a batch of
- * calls, divided by their number. The median of several batches, so that those
- * that a timer interrupt has hit do not count.
+ * The cost of each operation, by the number of live objects: the time of a batch
+ * of calls, divided by their number. The median of several batches leaves out
+ * those with a timer interrupt.
  */
 
 #include <linux/err.h>
@@ -17,7 +17,7 @@
 #define BATCH		1000
 #define ROUNDS		9
 
-/* Less than this is not one call's time, for the clock itself takes some. */
+/* A call shorter than this is measured in batches: the clock takes time too. */
 #define ENOUGH_NS	(100 * NSEC_PER_USEC)
 
 struct samples {
@@ -73,7 +73,7 @@ static u64 time_get_put(struct bench_objects *objects, u32 live)
 	return ktime_get_ns() - start;
 }
 
-/* Looks for objects all over the table, not just for those added last. */
+/* Looks up objects from all of the table. */
 static u64 time_get_byid(struct bench_objects *objects, u32 live)
 {
 	u32 ids[64], step = (live + BATCH) / ARRAY_SIZE(ids), i;
@@ -115,7 +115,7 @@ static void count(struct seq_file *result, struct bench_objects *objects,
 	report(result, "count", live, &samples, calls);
 }
 
-/* Makes so many objects live, then does everything with another batch. */
+/* Measures each operation on a batch of objects, beside @live others. */
 static void measure_pds(struct seq_file *result, struct bench_objects *objects,
 			u32 live)
 {
@@ -123,7 +123,7 @@ static void measure_pds(struct seq_file *result, struct bench_objects *objects,
 	u32 i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		/* begin just after a tick, so that the next one is far */
+		/* begin just after a tick, to be done before the next one */
 		schedule_timeout_uninterruptible(1);
 		add.ns[i] = time_add(objects, live, NULL);
 		get_put.ns[i] = time_get_put(objects, live);

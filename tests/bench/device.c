@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * An RDMA device that does nothing, for a tracker to have something to track
- * objects of. It is registered, so that its objects can be dumped.
+ * An RDMA device that does nothing, for objects to track. It is registered, so
+ * that its objects can be dumped.
  */
 
 #include <linux/err.h>

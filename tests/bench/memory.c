@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How much memory a tracked object takes: its entry, and its share of what the
- * tracker allocates for all of them.
+ * The memory for each tracked object: its entry, and its share of what the tracker
+ * allocates.
  */
 
 #include <linux/delay.h>
@@ -10,10 +10,10 @@
 #include <linux/seq_file.h>
 #include "bench.h"
 
-/* What the kernel has allocated for itself, in bytes; waits until it is true. */
+/* Returns how many bytes the kernel has allocated, after the counters are up to date. */
 static u64 allocated(void)
 {
-	/* each processor's part is added up once in a second */
+	/* the counters of each processor are added up once a second */
 	msleep(2500);
 	return (u64)PAGE_SIZE *
 	       (global_node_page_state_pages(NR_SLAB_RECLAIMABLE_B) +

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Objects of a device, many of them. Their memory is allocated beforehand: it
- * is not what is measured.
+ * Many objects of a device. Their memory is allocated before anything is measured.
  */
 
 #include <linux/err.h>
@@ -9,16 +8,16 @@
 #include <linux/vmalloc.h>
 #include "bench.h"
 
-/* How many to track before somebody else may have the processor. */
+/* How many objects to track between two calls of cond_resched(). */
 #define STRIDE		1000
 
 u32 bench_number_sequential(u32 index)
 {
-	/* QP0 and QP1 are special */
+	/* leave out QP0 and QP1 */
 	return index + 2;
 }
 
-/* Each step permutes the numbers of 24 bits. */
+/* A permutation of the numbers of 24 bits, made of steps that are permutations. */
 u32 bench_number_random(u32 index)
 {
 	const u32 mask = (1U << 24) - 1;

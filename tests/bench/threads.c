@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * How many objects threads can add and delete in a second, all on one device,
- * each thread with objects of its own; and the worst single add and del. More
- * threads may look at the device meanwhile.
+ * How many objects threads add and delete in a second, on one device, each thread
+ * with its own objects; and the worst single add and del. More threads may count
+ * or look up meanwhile.
  *
- * Threads run where the scheduler puts them; there may be more of them than
- * processors.
+ * Threads are not bound to processors, and may be more than there are.
  */
 
 #include <linux/completion.h>
@@ -37,7 +36,7 @@ static unsigned int milliseconds = 200;
 module_param(milliseconds, uint, 0600);
 MODULE_PARM_DESC(milliseconds, "How long the threads run");
 
-/* Objects of each thread. */
+/* How many objects each thread has. */
 #define OWN		64
 
 struct race {
@@ -49,9 +48,9 @@ struct race {
 struct worker {
 	struct race		*race;
 	struct task_struct	*task;
-	/* what it does again and again */
+	/* what it does in a loop */
 	void			(*turn)(struct worker *worker);
-	/* its first object */
+	/* index of its first object */
 	u32			first;
 	/* pairs of add and del, counts or lookups */
 	u64			done;
@@ -72,7 +71,7 @@ static void add_and_del(struct worker *worker)
 	worker->done += OWN;
 }
 
-/* The same; the clock takes as long as the tracker does. */
+/* The same with a clock, which takes as long as the tracker. */
 static void timed_add_and_del(struct worker *worker)
 {
 	struct bench_objects *objects = &worker->race->objects;
@@ -101,7 +100,7 @@ static void count(struct worker *worker)
 	worker->done++;
 }
 
-/* Looks for each object under the number that it has, or had. */
+/* Looks up each object by the number that it has, or had. */
 static void look_up(struct worker *worker)
 {
 	struct bench_objects *objects = &worker->race->objects;
@@ -136,7 +135,7 @@ static int work(void *data)
 	return 0;
 }
 
-/* Lets all of them run once, at the same time. */
+/* Runs all workers at the same time. */
 static int run(struct race *race, struct worker *workers, unsigned int nr)
 {
 	unsigned int i, started;
@@ -150,7 +149,7 @@ static int run(struct race *race, struct worker *workers, unsigned int nr)
 		worker->task = kthread_create(work, worker, "bench/%u", i);
 		if (IS_ERR(worker->task))
 			break;
-		/* it ends by itself, and is asked for afterwards */
+		/* it ends by itself, before kthread_stop_put() */
 		get_task_struct(worker->task);
 		wake_up_process(worker->task);
 	}
@@ -163,7 +162,7 @@ static int run(struct race *race, struct worker *workers, unsigned int nr)
 	return started == nr ? 0 : -EAGAIN;
 }
 
-/* What these did in a second. */
+/* Returns what these workers did in a second. */
 static u64 rate(const struct worker *workers, unsigned int nr)
 {
 	u64 done = 0, ns = 1;

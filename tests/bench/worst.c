@@ -3,9 +3,9 @@
  * The worst single add and del while a device gets a million objects and loses
  * them again.
  *
- * The whole is done several times, each time on a new device, and of each call
- * the least of its times counts: what hits a call at random, such as a timer
- * interrupt, drops out, and what the tracker does at that very call stays.
+ * This is done several times, each time on a new device, and for each call the
+ * least time counts. So a random delay, such as a timer interrupt, is left out,
+ * and work that the tracker does at that call is not.
  */
 
 #include <linux/delay.h>
@@ -72,7 +72,7 @@ int bench_worst(struct seq_file *result)
 	memset32(add, U32_MAX, count);
 	memset32(del, U32_MAX, count);
 	for (i = 0; i < RUNS; i++) {
-		/* not the same distance from the last tick each time */
+		/* another distance from the last tick each time */
 		udelay(333 * i);
 		err = run(add, del, count);
 		if (err)

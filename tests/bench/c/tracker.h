@@ -8,7 +8,7 @@
 
 #include <rdma/ib_verbs.h>
 #include <rdma/restrack.h>
-/* ib_core's own header: adding and deleting is exported, but declared there */
+/* of ib_core: declares the exported functions that add and delete */
 #include "restrack.h"
 
 static inline int tracker_count(struct ib_device *dev,

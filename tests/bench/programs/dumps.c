@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Dumps the protection domains of the only RDMA device over netlink, again and
- * again, whenever there is a device: a load for measurements beside it. Told to
- * end by SIGTERM, it prints how many dumps it did in a second.
+ * A load for measurements: dumps the protection domains of the only RDMA device
+ * over netlink without pause, while there is a device. Ended by SIGTERM, it prints
+ * how many dumps it did in a second.
  */
 
 #include <err.h>
@@ -15,7 +15,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-/* A message that begins with one number, as a request and as an answer. */
+/* A request or an answer that begins with one number. */
 struct message {
 	struct nlmsghdr	head;
 	struct nlattr	attribute;
@@ -37,10 +37,7 @@ static double now(void)
 	return time.tv_sec + time.tv_nsec * 1e-9;
 }
 
-/*
- * Returns the number that the last message begins with, the device's, or -1 if
- * there is no message, or no such device.
- */
+/* Returns the number of the device in the last message, or -1 if there is none. */
 static long dump(int link, int command, __u32 device)
 {
 	struct message request = {
@@ -51,7 +48,7 @@ static long dump(int link, int command, __u32 device)
 		.attribute.nla_type = RDMA_NLDEV_ATTR_DEV_INDEX,
 		.number = device,
 	};
-	/* as large as that of the rdma tool: the kernel fills what it is given */
+	/* as large as the buffer of rdma(8), for messages of the same size */
 	_Alignas(struct nlmsghdr) char buffer[4096];
 	struct nlmsghdr *head;
 	long found = -1, size;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * Registers and deregisters an MR of one page again and again, in several
- * processes at once; prints how many of these pairs they did in a second.
+ * Registers and deregisters an MR of one page without pause, in several processes
+ * at once. Prints how many of these pairs they did in a second.
  *
  *	regions <processes> <seconds>
  */
@@ -73,7 +73,7 @@ int main(int argc, char **argv)
 	close(ready[1]);
 	for (i = 0; i < processes && read(ready[0], &byte, 1) == 1; i++)
 		;
-	/* The end of this pipe is the sign to start. */
+	/* All start when this pipe is closed. */
 	close(start[1]);
 	for (i = 0; i < processes; i++)
 		if (wait(&status) < 0 || status)

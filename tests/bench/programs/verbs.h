@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The functions of libibverbs that are used here. Its own headers are not
- * where this is built, and what is behind the pointers does not matter.
+ * The functions of libibverbs that are used here. Its headers are not installed
+ * where this is built.
  */
 
 #ifndef BENCH_VERBS_H
