@@ -47,8 +47,7 @@ static void null_parent_keeps_the_owner(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
 	struct mock_owner *owner = mock_owner(test);
 
-	rdma_restrack_new(res, RDMA_RESTRACK_MR);
-	mock_run(test, owner, mock_set_name, res);
+	mock_new(test, owner, res);
 	EXPECT_WARNING(test, rdma_restrack_parent_name(res, NULL));
 	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
 	EXPECT_WARNING(test, rdma_restrack_parent_name(NULL, res));
@@ -126,7 +125,7 @@ static void add_refuses_a_bad_type(struct kunit *test)
 	EXPECT_WARNING(test, rdma_restrack_add(res));
 	KUNIT_EXPECT_FALSE(test, res->valid);
 	for (i = 0; i < RDMA_RESTRACK_MAX; i++)
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 0);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, i), 0);
 	MOCK_EXPECT_HELD(test, owner, 1);
 	/* a driver that ignores the warning deletes the object as usual */
 	rdma_restrack_del(res);
@@ -145,8 +144,7 @@ static void add_refuses_an_object_without_a_device(struct kunit *test)
 
 	for (type = 0; type < MOCK_TYPES; type++) {
 		res = mock_object(test, NULL, type);
-		rdma_restrack_new(res, type);
-		mock_run(test, owner, mock_set_name, res);
+		mock_new(test, owner, res);
 		EXPECT_WARNING(test, rdma_restrack_add(res));
 		KUNIT_EXPECT_FALSE_MSG(test, res->valid, "type %d", type);
 		MOCK_EXPECT_HELD(test, owner, 1);
@@ -185,12 +183,12 @@ static void second_add_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, res->valid);
 	KUNIT_EXPECT_EQ(test, res->id, id);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 1);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_CQ), 1);
 	MOCK_EXPECT_HELD(test, owner, 1);
 
 	rdma_restrack_del(res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
@@ -267,7 +265,7 @@ static void second_del_changes_nothing(struct kunit *test)
 	rdma_restrack_commit_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
 	MOCK_EXPECT_HELD(test, owner, 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 1);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, other));
 }
 
@@ -294,7 +292,7 @@ static void abort_without_begin_changes_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 2);
 	rdma_restrack_put(res);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 1);
 }
 
 static void second_begin_del_changes_nothing(struct kunit *test)
@@ -308,11 +306,11 @@ static void second_begin_del_changes_nothing(struct kunit *test)
 	rdma_restrack_begin_del(res);
 	rdma_restrack_sync(res);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 0);
 	/* del instead of commit_del */
 	rdma_restrack_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
@@ -325,7 +323,7 @@ static void commit_without_begin_deletes(struct kunit *test)
 	mock_own(test, owner, res);
 	rdma_restrack_commit_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 0);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_CQ), 0);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);
@@ -356,7 +354,7 @@ static void one_put_too_many_leaves_no_reference(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mock_found(dev, res));
 	EXPECT_WARNING(test, rdma_restrack_del(res));
 	KUNIT_EXPECT_FALSE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
@@ -414,8 +412,7 @@ static void second_put_of_a_new_entry_is_refused(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
 	struct mock_owner *owner = mock_owner(test);
 
-	rdma_restrack_new(res, RDMA_RESTRACK_CQ);
-	mock_run(test, owner, mock_set_name, res);
+	mock_new(test, owner, res);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
 	EXPECT_REFUSED(test, rdma_restrack_put(res), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);

@@ -426,7 +426,6 @@ static void mr_kept_by_the_driver_stays_tracked(struct kunit *test)
 {
 	struct maker *m = new_maker(test);
 	struct ib_mr *mr = m->dev->mr;
-	struct rdma_restrack_entry *found;
 	int all = expect_all_held(m), i;
 	u32 id = mr->res.id;
 
@@ -440,10 +439,7 @@ static void mr_kept_by_the_driver_stays_tracked(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, expect_all_held(m), all);
 		KUNIT_EXPECT_EQ(test, mr->res.id, id);
 		KUNIT_EXPECT_PTR_EQ(test, mr->res.task, m->owner->task);
-		found = rdma_restrack_get_byid(&m->dev->ib, RDMA_RESTRACK_MR, id);
-		KUNIT_EXPECT_PTR_EQ(test, found, &mr->res);
-		if (!IS_ERR(found))
-			rdma_restrack_put(found);
+		KUNIT_EXPECT_TRUE(test, mock_found(&m->dev->ib, &mr->res));
 		/* it can still be moved */
 		KUNIT_EXPECT_EQ(test, rereg_mr(m, NULL), 0);
 		KUNIT_EXPECT_EQ(test, mr->res.id, id);

@@ -6,11 +6,6 @@
 
 #include "mock_device.h"
 
-static int count_qps(struct ib_device *dev)
-{
-	return rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL);
-}
-
 static void begin_del_makes_the_object_unreachable(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -20,11 +15,11 @@ static void begin_del_makes_the_object_unreachable(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mock_found(dev, &qp->res));
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(&qp->res), 0);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 0);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 	rdma_restrack_commit_del(&qp->res);
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(&qp->res), 0);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 /* An object that was not destroyed is as it was before. It once was lost. */
@@ -46,14 +41,14 @@ static void abort_del_restores_the_object(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, kref_read(&qp->res.kref), 1);
 		KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
 		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 1);
-		KUNIT_EXPECT_EQ(test, count_qps(dev), 1);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 		KUNIT_EXPECT_STREQ(test, qp->res.kern_name, MOCK_NAME);
 		KUNIT_EXPECT_EQ(test, rdma_restrack_get(&qp->res), 1);
 		KUNIT_EXPECT_EQ(test, rdma_restrack_put(&qp->res), 0);
 	}
 	rdma_restrack_del(&qp->res);
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 /* The hardware may give the number to the next QP before commit_del. */
@@ -68,13 +63,13 @@ static void number_reused_before_commit(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, qp->res.valid);
 	KUNIT_EXPECT_EQ(test, qp->res.id, 3);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 
 	rdma_restrack_commit_del(&old->res);
 	KUNIT_EXPECT_FALSE(test, old->res.valid);
 	KUNIT_EXPECT_TRUE(test, qp->res.valid);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 }
 
 static void number_reused_before_abort(struct kunit *test)
@@ -86,12 +81,12 @@ static void number_reused_before_abort(struct kunit *test)
 	rdma_restrack_begin_del(&old->res);
 	qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
 	rdma_restrack_abort_del(&old->res);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 2);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 2);
 	rdma_restrack_del(&qp->res);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &old->res));
 	rdma_restrack_del(&old->res);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 /* Among objects with one number, a dying one hides none of the others. */
@@ -133,14 +128,14 @@ static void begin_del_of_some_keeps_the_others(struct kunit *test)
 		mock_crowd_add(crowd, i, 100 + i);
 	for (i = 0; i < crowd->nr; i += 3)
 		rdma_restrack_begin_del(&crowd->qp[i].res);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 40);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 40);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 40);
 	for (i = 0; i < crowd->nr; i += 3)
 		if (i % 2)
 			rdma_restrack_abort_del(&crowd->qp[i].res);
 		else
 			rdma_restrack_commit_del(&crowd->qp[i].res);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 50);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 50);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 50);
 	for (i = 0; i < crowd->nr; i++)
 		KUNIT_EXPECT_EQ(test, mock_found(dev, &crowd->qp[i].res),
@@ -158,11 +153,11 @@ static void begin_del_without_add_changes_nothing(struct kunit *test)
 	rdma_restrack_begin_del(&qp->res);
 	rdma_restrack_abort_del(&qp->res);
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 	rdma_restrack_begin_del(&qp->res);
 	rdma_restrack_commit_del(&qp->res);
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
-	KUNIT_EXPECT_EQ(test, count_qps(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 static struct kunit_case del_protocol_cases[] = {

@@ -15,22 +15,18 @@ static void driver_qp_is_counted_when_asked_for(struct kunit *test)
 	struct ib_qp *drv = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 1001);
 	struct ib_qp *rsv = mock_tracked_qp(test, dev, IB_QPT_RESERVED10, 1002);
 
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
 							  NULL, false), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 3);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 3);
 	rdma_restrack_del(&drv->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 2);
 	rdma_restrack_del(&rc->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 1);
 	rdma_restrack_del(&rsv->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 0);
 }
 
 static void driver_types_begin_at_ib_qpt_driver(struct kunit *test)
@@ -38,9 +34,9 @@ static void driver_types_begin_at_ib_qpt_driver(struct kunit *test)
 	struct ib_device *dev = mock_device(test);
 
 	mock_tracked_qp(test, dev, IB_QPT_XRC_TGT, 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 	mock_tracked_qp(test, dev, IB_QPT_DRIVER, 2);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 }
 
 static void driver_qp_is_visited_when_asked_for(struct kunit *test)
@@ -86,21 +82,17 @@ static void driver_qp_is_found_by_its_number(struct kunit *test)
 static void driver_qp_is_counted_again_after_abort(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
-	struct rdma_restrack_root *root = &dev->res;
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 9);
 
 	rdma_restrack_begin_del(&qp->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 0);
 	rdma_restrack_abort_del(&qp->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 	rdma_restrack_begin_del(&qp->res);
 	rdma_restrack_commit_del(&qp->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP,
-							  NULL, true), 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 static void only_queue_pairs_have_details(struct kunit *test)
@@ -110,9 +102,8 @@ static void only_queue_pairs_have_details(struct kunit *test)
 
 	for (i = 0; i < MOCK_TYPES; i++) {
 		mock_tracked(test, dev, i);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 1);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, i, NULL,
-								  true), 1);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, i), 1);
+		KUNIT_EXPECT_EQ(test, mock_count_details(dev, i), 1);
 	}
 }
 

@@ -77,7 +77,6 @@ static void mr_in_device_memory_is_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
 	struct verbs_device *dev = user->dev;
-	struct rdma_restrack_entry *found;
 	struct ib_mr *mr;
 	u32 handle, id;
 
@@ -92,10 +91,7 @@ static void mr_in_device_memory_is_tracked(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mr->res.valid);
 	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(&mr->res));
 	KUNIT_EXPECT_PTR_EQ(test, mr->res.task, user->owner->task);
-	found = rdma_restrack_get_byid(&dev->ib, RDMA_RESTRACK_MR, id);
-	KUNIT_EXPECT_PTR_EQ(test, found, &mr->res);
-	if (!IS_ERR(found))
-		rdma_restrack_put(found);
+	KUNIT_EXPECT_TRUE(test, mock_found(&dev->ib, &mr->res));
 	KUNIT_EXPECT_EQ(test, ASK(test, dev, RES_MR_GET, NULL, { RDMA_NLDEV_ATTR_RES_MRN, id }), 0);
 
 	/* the memory cannot be freed while it is in use */
@@ -116,18 +112,13 @@ static void mr_in_device_memory_is_tracked(struct kunit *test)
 static void several_mrs_are_tracked(struct kunit *test)
 {
 	struct dm_user *user = new_user(test);
-	struct rdma_restrack_entry *found;
 	u32 handle[10];
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(handle); i++) {
 		KUNIT_ASSERT_EQ(test, reg_mr(user, 0, IB_ZERO_BASED, &handle[i]), 0);
 		expect_tracked(test, user, 1, 1, i + 1);
-		found = rdma_restrack_get_byid(&user->dev->ib, RDMA_RESTRACK_MR,
-					       user->dev->mr->res.id);
-		KUNIT_EXPECT_PTR_EQ(test, found, &user->dev->mr->res);
-		if (!IS_ERR(found))
-			rdma_restrack_put(found);
+		KUNIT_EXPECT_TRUE(test, mock_found(&user->dev->ib, &user->dev->mr->res));
 	}
 	for (i = 0; i < ARRAY_SIZE(handle); i++) {
 		KUNIT_EXPECT_EQ(test, dereg_mr(user, handle[i]), 0);

@@ -109,17 +109,6 @@ static void successor_with_a_reused_number_is_not_listed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, listing->nr, ARRAY_SIZE(first) - 1);
 }
 
-static bool is_found(struct verbs_device *dev, struct rdma_restrack_entry *res)
-{
-	struct rdma_restrack_entry *found =
-		rdma_restrack_get_byid(&dev->ib, RDMA_RESTRACK_MR, res->id);
-
-	if (IS_ERR(found))
-		return false;
-	rdma_restrack_put(found);
-	return true;
-}
-
 /* The sync lasts from before the first message to after the last one. */
 static void sync_during_a_dump_marks_it(struct kunit *test)
 {
@@ -132,7 +121,7 @@ static void sync_during_a_dump_marks_it(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, list_mrs(test, mrs)->interrupted);
 	KUNIT_ASSERT_EQ(test, rdma_restrack_get(res), 1);
 	call = mock_start(test, changer, mock_sync, res);
-	KUNIT_EXPECT_TRUE(test, mock_await(!is_found(mrs->dev, res)));
+	KUNIT_EXPECT_TRUE(test, mock_await(!mock_found(&mrs->dev->ib, res)));
 	listing = list_mrs(test, mrs);
 	expect_listed(test, listing, mrs, 5, 2);
 	KUNIT_EXPECT_TRUE(test, listing->interrupted);

@@ -16,11 +16,11 @@ static void add_in_one_call_tracks(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, res->valid);
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 	KUNIT_EXPECT_FALSE(test, completion_done(&res->comp));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_PD), 1);
 
 	rdma_restrack_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_PD), 0);
 }
 
 static void del_after_add_in_one_call_waits_for_readers(struct kunit *test)
@@ -52,7 +52,7 @@ static void add_in_steps_tracks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, res->type, RDMA_RESTRACK_PD);
 	KUNIT_EXPECT_FALSE(test, res->valid);
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_PD, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_PD), 0);
 
 	rdma_restrack_set_name(res, MOCK_NAME);
 	rdma_restrack_add(res);
@@ -113,11 +113,11 @@ static void new_initializes_memory_that_was_not_zeroed(struct kunit *test)
 	rdma_restrack_add(res);
 	KUNIT_EXPECT_TRUE(test, res->valid);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 1);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 1);
 	rdma_restrack_del(res);
 	KUNIT_EXPECT_FALSE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 	MOCK_EXPECT_HELD(test, owner, 0);
 
 	/* owned by the kernel, then by nobody: no reference to a process */
@@ -156,9 +156,7 @@ static void entry_is_added_again_after_del(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 3; i++) {
-		rdma_restrack_new(res, RDMA_RESTRACK_CM_ID);
-		rdma_restrack_set_name(res, MOCK_NAME);
-		rdma_restrack_add(res);
+		mock_track(res);
 		KUNIT_EXPECT_TRUE(test, res->valid);
 		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 		rdma_restrack_del(res);
@@ -260,8 +258,7 @@ static void untracked_entry_is_invisible(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, rdma_restrack_is_tracked(res));
 	rdma_restrack_add(res);
 
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP,
-							  NULL, true), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 0);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 0);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 77)),
 			-ENOENT);
@@ -276,8 +273,7 @@ static void untracked_entry_waits_for_readers(struct kunit *test)
 	struct mock_owner *owner = mock_owner(test);
 	struct mock_call *call;
 
-	rdma_restrack_new(res, RDMA_RESTRACK_QP);
-	mock_run(test, owner, mock_set_name, res);
+	mock_new(test, owner, res);
 	rdma_restrack_no_track(res);
 	rdma_restrack_add(res);
 	MOCK_EXPECT_HELD(test, owner, 1);

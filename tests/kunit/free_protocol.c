@@ -8,11 +8,6 @@
 #include "mock_device.h"
 #include "mock_owner.h"
 
-static int count_mrs(struct ib_device *dev)
-{
-	return rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL);
-}
-
 static void expect_tracked(struct kunit *test, struct ib_device *dev,
 			   struct rdma_restrack_entry *res)
 {
@@ -34,9 +29,9 @@ static void begin_free_makes_the_object_unreachable(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, mock_found(dev, res));
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
-	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 	rdma_restrack_commit_free(&stand_in);
-	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 }
 
 /* Between begin and commit the memory may be used for something else. */
@@ -62,7 +57,7 @@ static void freed_entry_is_not_touched(struct kunit *test)
 	rdma_restrack_commit_free(&stand_in);
 	KUNIT_EXPECT_NULL(test, memchr_inv(res, 0x5a, sizeof(*res)));
 	MOCK_EXPECT_HELD(test, process, 0);
-	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 	/* for mock_forget() */
 	memset(res, 0, sizeof(*res));
 }
@@ -84,7 +79,7 @@ static void abort_free_restores_the_object(struct kunit *test)
 	since = opaque_entry(res)->since;
 	for (i = 0; i < 3; i++) {
 		rdma_restrack_begin_free(res, &stand_in);
-		KUNIT_EXPECT_EQ(test, count_mrs(dev), 2);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 2);
 		generation = rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR);
 		rdma_restrack_abort_free(res, &stand_in);
 		KUNIT_EXPECT_NE(test, rdma_restrack_generation(&dev->res, RDMA_RESTRACK_MR),
@@ -95,7 +90,7 @@ static void abort_free_restores_the_object(struct kunit *test)
 		KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
 		expect_tracked(test, dev, res);
 		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 3);
-		KUNIT_EXPECT_EQ(test, count_mrs(dev), 3);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 3);
 		MOCK_EXPECT_HELD(test, process, 1);
 	}
 	/* the other protocol works on it too */
@@ -104,7 +99,7 @@ static void abort_free_restores_the_object(struct kunit *test)
 	rdma_restrack_sync(res);
 	rdma_restrack_del(res);
 	MOCK_EXPECT_HELD(test, process, 0);
-	KUNIT_EXPECT_EQ(test, count_mrs(dev), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 2);
 }
 
 static void refused_object_keeps_its_kernel_name(struct kunit *test)
@@ -133,7 +128,7 @@ static void number_reused_before_abort_is_kept_by_both(struct kunit *test)
 	qp = mock_tracked_qp(test, dev, IB_QPT_RC, 3);
 	rdma_restrack_abort_free(&old->res, &stand_in);
 	KUNIT_EXPECT_EQ(test, old->res.id, 3);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 3);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 3);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 3);
 	rdma_restrack_del(&first->res);
 	rdma_restrack_del(&qp->res);
@@ -150,12 +145,10 @@ static void refused_object_keeps_its_details(struct kunit *test)
 	struct rdma_restrack_stand_in stand_in;
 
 	rdma_restrack_begin_free(&qp->res, &stand_in);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP, NULL,
-							  true), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 0);
 	rdma_restrack_abort_free(&qp->res, &stand_in);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP, NULL,
-							  true), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 1);
 }
 
 struct freeing {
@@ -195,12 +188,11 @@ static void begin_free_without_add_keeps_the_owner(struct kunit *test)
 	struct mock_owner *process = mock_owner(test);
 	struct rdma_restrack_stand_in stand_in;
 
-	rdma_restrack_new(res, RDMA_RESTRACK_MR);
-	mock_run(test, process, mock_set_name, res);
+	mock_new(test, process, res);
 	rdma_restrack_begin_free(res, &stand_in);
 	rdma_restrack_abort_free(res, &stand_in);
 	KUNIT_EXPECT_FALSE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 	KUNIT_EXPECT_PTR_EQ(test, res->task, process->task);
 	MOCK_EXPECT_HELD(test, process, 1);
 	rdma_restrack_begin_free(res, &stand_in);
@@ -225,7 +217,7 @@ static void untracked_entry_stays_untracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 	rdma_restrack_abort_free(res, &stand_in);
 	KUNIT_EXPECT_TRUE(test, res->valid);
-	KUNIT_EXPECT_EQ(test, count_mrs(dev), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 0);
 	rdma_restrack_begin_free(res, &stand_in);

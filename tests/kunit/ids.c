@@ -25,7 +25,6 @@ static void qp_has_its_own_number(struct kunit *test)
 static void special_qps_carry_their_port(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
-	struct rdma_restrack_entry *found;
 	struct ib_qp *qp[2][3];
 	u32 port;
 
@@ -37,9 +36,7 @@ static void special_qps_carry_their_port(struct kunit *test)
 			struct ib_qp *q = mock_qp(test, dev, types[i], i);
 
 			q->port = port;
-			rdma_restrack_new(&q->res, RDMA_RESTRACK_QP);
-			rdma_restrack_set_name(&q->res, MOCK_NAME);
-			rdma_restrack_add(&q->res);
+			mock_track(&q->res);
 			qp[port - 1][i] = q;
 		}
 	}
@@ -49,11 +46,8 @@ static void special_qps_carry_their_port(struct kunit *test)
 		/* and no other QP */
 		KUNIT_EXPECT_EQ(test, qp[port - 1][2]->res.id, 2);
 	}
-	found = rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 2 << 24 | 1);
-	KUNIT_EXPECT_PTR_EQ(test, found, &qp[1][1]->res);
-	if (!IS_ERR(found))
-		rdma_restrack_put(found);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 6);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp[1][1]->res));
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 6);
 }
 
 static void counter_has_its_own_number(struct kunit *test)
@@ -89,9 +83,7 @@ static void chosen_numbers_are_not_reused_at_once(struct kunit *test)
 	int i;
 
 	for (i = 0; i < 10; i++) {
-		rdma_restrack_new(res, RDMA_RESTRACK_CQ);
-		rdma_restrack_set_name(res, MOCK_NAME);
-		rdma_restrack_add(res);
+		mock_track(res);
 		KUNIT_EXPECT_NE(test, res->id, last);
 		last = res->id;
 		rdma_restrack_del(res);
@@ -123,8 +115,7 @@ static void wrapped_numbers_drop_no_object(struct kunit *test)
 	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, U32_MAX - 1);
 	for (i = 0; i < ARRAY_SIZE(res); i++)
 		res[i] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL),
-			ARRAY_SIZE(res));
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), ARRAY_SIZE(res));
 	KUNIT_EXPECT_EQ(test, res[0]->id, U32_MAX - 1);
 	KUNIT_EXPECT_EQ(test, res[1]->id, U32_MAX);
 	KUNIT_EXPECT_LT(test, res[2]->id, 100);
@@ -160,7 +151,7 @@ static void used_numbers_are_skipped_after_the_wrap(struct kunit *test)
 	}
 	for (j = 0; j < ARRAY_SIZE(old); j++)
 		KUNIT_EXPECT_EQ(test, mock_found(dev, old[j]), j != 3);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 15);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 15);
 }
 
 /* The second one once was not tracked. */
@@ -173,16 +164,16 @@ static void objects_with_one_number_are_both_tracked(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, b->res.valid);
 	KUNIT_EXPECT_EQ(test, a->res.id, 42);
 	KUNIT_EXPECT_EQ(test, b->res.id, 42);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 2);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 2);
 
 	rdma_restrack_del(&a->res);
 	KUNIT_EXPECT_FALSE(test, a->res.valid);
 	KUNIT_EXPECT_TRUE(test, b->res.valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &b->res));
 	rdma_restrack_del(&b->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 42)),
 			-ENOENT);
 }
@@ -204,8 +195,8 @@ static void driver_qps_with_one_number_hide_no_other(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, b->res.valid);
 	KUNIT_EXPECT_EQ(test, a->res.id, 42);
 	KUNIT_EXPECT_EQ(test, b->res.id, 42);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 3);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 3);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), 3);
 	/* without details only the QP with number 0 is visited */
 	cursor = 0;
@@ -218,15 +209,15 @@ static void driver_qps_with_one_number_hide_no_other(struct kunit *test)
 
 	rdma_restrack_del(&a->res);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &b->res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 2);
 	rdma_restrack_sync(&b->res);
 	rdma_restrack_del(&b->res);
 	KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, RDMA_RESTRACK_QP, 42)),
 			-ENOENT);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &zero->res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(root, RDMA_RESTRACK_QP, NULL), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(root, RDMA_RESTRACK_QP, NULL, true), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 1);
 }
 
 static void first_of_two_stays_when_the_second_goes(struct kunit *test)
@@ -238,7 +229,7 @@ static void first_of_two_stays_when_the_second_goes(struct kunit *test)
 	rdma_restrack_del(&b->res);
 	KUNIT_EXPECT_TRUE(test, a->res.valid);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, &a->res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 1);
 }
 
 static void counters_with_one_number_are_both_tracked(struct kunit *test)
@@ -252,7 +243,7 @@ static void counters_with_one_number_are_both_tracked(struct kunit *test)
 	rdma_restrack_add(b);
 	KUNIT_EXPECT_TRUE(test, b->valid);
 	KUNIT_EXPECT_EQ(test, b->id, a->id);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_COUNTER, NULL), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_COUNTER), 2);
 	rdma_restrack_del(a);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, b));
 }
@@ -267,13 +258,12 @@ static void many_objects_with_one_number_are_all_tracked(struct kunit *test)
 	for (i = 0; i < crowd->nr; i++)
 		mock_crowd_add(crowd, i, 7);
 	for (i = 0; i < crowd->nr; i++) {
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL),
-				left);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), left);
 		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), left);
 		rdma_restrack_del(&crowd->qp[(i * 13 + 16) % crowd->nr].res);
 		left--;
 	}
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 /* Threads that add objects at the same time, and how many each of them adds. */

@@ -24,7 +24,7 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 	}
 	KUNIT_EXPECT_GT(test, refused, 0);
 	KUNIT_EXPECT_EQ(test, lost, 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), CROWD);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), CROWD);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_QP), CROWD);
 	for (i = 0; i < CROWD; i++)
 		lost += !mock_found(dev, &crowd->qp[i].res);
@@ -36,7 +36,7 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 		lost += failed();
 	}
 	KUNIT_EXPECT_EQ(test, lost, 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 static struct kunit_case memory_cases[] = {

@@ -136,7 +136,7 @@ struct ib_qp *mock_qp(struct kunit *test, struct ib_device *dev,
 	return qp;
 }
 
-static void mock_track(struct rdma_restrack_entry *res)
+void mock_track(struct rdma_restrack_entry *res)
 {
 	rdma_restrack_new(res, res->type);
 	rdma_restrack_set_name(res, MOCK_NAME);
@@ -211,17 +211,6 @@ int mock_crowd_index(struct mock_crowd *crowd,
 		return -1;
 	i = container_of(res, struct ib_qp, res) - crowd->qp;
 	return i < crowd->nr && res == &crowd->qp[i].res ? i : -1;
-}
-
-bool mock_found(struct ib_device *dev, struct rdma_restrack_entry *res)
-{
-	struct rdma_restrack_entry *found;
-
-	found = rdma_restrack_get_byid(dev, res->type, res->id);
-	if (IS_ERR(found))
-		return false;
-	rdma_restrack_put(found);
-	return found == res;
 }
 
 int mock_walk_length(struct ib_device *dev, enum rdma_restrack_type type)

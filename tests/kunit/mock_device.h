@@ -12,6 +12,7 @@
 #include <kunit/test.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/restrack.h>
+#include "found.h"
 
 #include "opaque.h"
 
@@ -38,7 +39,10 @@ struct ib_pd *mock_pd(struct kunit *test, struct ib_device *dev);
 struct ib_qp *mock_qp(struct kunit *test, struct ib_device *dev,
 		      enum ib_qp_type type, u32 qp_num);
 
-/* The same, tracked, owned by MOCK_NAME. */
+/* Tracks such an object for MOCK_NAME, in the steps of ib_core. */
+void mock_track(struct rdma_restrack_entry *res);
+
+/* Makes and tracks one. */
 struct rdma_restrack_entry *mock_tracked(struct kunit *test,
 					 struct ib_device *dev,
 					 enum rdma_restrack_type type);
@@ -64,8 +68,16 @@ void mock_crowd_add(struct mock_crowd *crowd, unsigned int index, u32 qp_num);
 int mock_crowd_index(struct mock_crowd *crowd,
 		     const struct rdma_restrack_entry *res);
 
-/* Returns true if a lookup by type and number finds @res. */
-bool mock_found(struct ib_device *dev, struct rdma_restrack_entry *res);
+/* Returns how many objects of the type there are, without and with driver QPs. */
+static inline int mock_count(struct ib_device *dev, enum rdma_restrack_type type)
+{
+	return rdma_restrack_count(&dev->res, type, NULL);
+}
+
+static inline int mock_count_details(struct ib_device *dev, enum rdma_restrack_type type)
+{
+	return rdma_restrack_count_details(&dev->res, type, NULL, true);
+}
 
 /* Returns how many entries of the type a walk visits. */
 int mock_walk_length(struct ib_device *dev, enum rdma_restrack_type type);

@@ -122,11 +122,17 @@ void mock_sync(void *data)
 	rdma_restrack_sync(data);
 }
 
-void mock_own(struct kunit *test, struct mock_owner *owner,
+void mock_new(struct kunit *test, struct mock_owner *owner,
 	      struct rdma_restrack_entry *res)
 {
 	rdma_restrack_new(res, res->type);
 	mock_run(test, owner, mock_set_name, res);
+}
+
+void mock_own(struct kunit *test, struct mock_owner *owner,
+	      struct rdma_restrack_entry *res)
+{
+	mock_new(test, owner, res);
 	mock_run(test, owner, mock_add, res);
 	KUNIT_ASSERT_TRUE(test, res->valid);
 }

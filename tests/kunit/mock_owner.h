@@ -70,7 +70,11 @@ void mock_del(void *data);
 void mock_begin_del(void *data);
 void mock_sync(void *data);
 
-/* Tracks an object of the owner: new, then set_name and add in its thread. */
+/* Gives an entry, with its type set, to the owner: new, then set_name in its thread. */
+void mock_new(struct kunit *test, struct mock_owner *owner,
+	      struct rdma_restrack_entry *res);
+
+/* The same, and tracks it. */
 void mock_own(struct kunit *test, struct mock_owner *owner,
 	      struct rdma_restrack_entry *res);
 

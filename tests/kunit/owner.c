@@ -30,8 +30,7 @@ static void set_name_gives_the_object_to_the_process(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
 	struct mock_owner *owner = mock_owner(test);
 
-	rdma_restrack_new(res, RDMA_RESTRACK_PD);
-	mock_run(test, owner, mock_set_name, res);
+	mock_new(test, owner, res);
 	KUNIT_EXPECT_PTR_EQ(test, res->task, owner->task);
 	KUNIT_EXPECT_FALSE(test, rdma_is_kernel_res(res));
 	MOCK_EXPECT_HELD(test, owner, 1);
@@ -186,8 +185,7 @@ static void replaced_owner_is_released(struct kunit *test)
 	struct mock_owner *third = mock_owner(test);
 
 	mock_own(test, third, parent);
-	rdma_restrack_new(res, RDMA_RESTRACK_CM_ID);
-	mock_run(test, first, mock_set_name, res);
+	mock_new(test, first, res);
 	mock_run(test, first, mock_set_name, res);
 	MOCK_EXPECT_HELD(test, first, 1);
 	mock_run(test, second, mock_set_name, res);
@@ -208,8 +206,7 @@ static void put_before_add_releases_the_owner(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
 	struct mock_owner *owner = mock_owner(test);
 
-	rdma_restrack_new(res, RDMA_RESTRACK_QP);
-	mock_run(test, owner, mock_set_name, res);
+	mock_new(test, owner, res);
 	MOCK_EXPECT_HELD(test, owner, 1);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
 	KUNIT_EXPECT_NULL(test, res->task);
@@ -222,8 +219,7 @@ static void del_of_an_unbound_cm_id_releases_the_owner(struct kunit *test)
 	struct rdma_restrack_entry *res = mock_object(test, NULL, RDMA_RESTRACK_CM_ID);
 	struct mock_owner *owner = mock_owner(test);
 
-	rdma_restrack_new(res, RDMA_RESTRACK_CM_ID);
-	mock_run(test, owner, mock_set_name, res);
+	mock_new(test, owner, res);
 	rdma_restrack_del(res);
 	KUNIT_EXPECT_NULL(test, res->task);
 	MOCK_EXPECT_HELD(test, owner, 0);

@@ -221,8 +221,7 @@ static void sync_restores_the_entry(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, res->id, id);
 		KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 		KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR,
-							  NULL), 1);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 1);
 	}
 }
 
@@ -343,7 +342,7 @@ static void lookup_never_finds_a_deleted_object(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, c[i]->too_late, 0);
 		KUNIT_EXPECT_GT(test, c[i]->entered, 0);
 	}
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 }
 
 struct tug {

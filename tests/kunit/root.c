@@ -18,9 +18,8 @@ static void new_root_is_empty(struct kunit *test)
 	int type;
 
 	for (type = 0; type < RDMA_RESTRACK_MAX; type++) {
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, type, NULL), 0);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, type, NULL,
-								  true), 0);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, type), 0);
+		KUNIT_EXPECT_EQ(test, mock_count_details(dev, type), 0);
 		cursor = 0;
 		KUNIT_EXPECT_NULL(test, rdma_restrack_next(&dev->res, type, &cursor, true));
 		KUNIT_EXPECT_EQ(test, PTR_ERR(rdma_restrack_get_byid(dev, type, 0)), -ENOENT);
@@ -36,13 +35,13 @@ static void roots_are_apart(struct kunit *test)
 	struct ib_qp *in_b = mock_tracked_qp(test, b, IB_QPT_RC, 11);
 
 	mock_tracked_qp(test, b, IB_QPT_RC, 12);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&a->res, RDMA_RESTRACK_QP, NULL), 1);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&b->res, RDMA_RESTRACK_QP, NULL), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(a, RDMA_RESTRACK_QP), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(b, RDMA_RESTRACK_QP), 2);
 	KUNIT_EXPECT_TRUE(test, mock_found(a, &in_a->res));
 	KUNIT_EXPECT_TRUE(test, mock_found(b, &in_b->res));
 	rdma_restrack_del(&in_a->res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&a->res, RDMA_RESTRACK_QP, NULL), 0);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&b->res, RDMA_RESTRACK_QP, NULL), 2);
+	KUNIT_EXPECT_EQ(test, mock_count(a, RDMA_RESTRACK_QP), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(b, RDMA_RESTRACK_QP), 2);
 }
 
 static void count_follows_add_and_del(struct kunit *test)
@@ -53,13 +52,11 @@ static void count_follows_add_and_del(struct kunit *test)
 
 	for (i = 0; i < crowd->nr; i++) {
 		mock_crowd_add(crowd, i, i * 17);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL),
-				i + 1);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), i + 1);
 	}
 	for (i = 0; i < crowd->nr; i++) {
 		rdma_restrack_del(&crowd->qp[(i * 7 + 3) % crowd->nr].res);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL),
-				crowd->nr - i - 1);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), crowd->nr - i - 1);
 	}
 }
 
@@ -144,8 +141,7 @@ static void clean_reports_leftovers(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, drv->res.valid);
 	KUNIT_EXPECT_FALSE(test, mr[0]->valid);
 	KUNIT_EXPECT_FALSE(test, mr[1]->valid);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count_details(&dev->res, RDMA_RESTRACK_QP, NULL,
-							  true), 0);
+	KUNIT_EXPECT_EQ(test, mock_count_details(dev, RDMA_RESTRACK_QP), 0);
 	KUNIT_EXPECT_EQ(test, mock_walk_length(dev, RDMA_RESTRACK_MR), 0);
 
 	/* clean keeps the owner; the later del releases it, once */
@@ -168,7 +164,7 @@ static void clean_unlinks_all_types(struct kunit *test)
 		rdma_restrack_clean(&dev->res);
 	for (i = 0; i < MOCK_TYPES; i++) {
 		KUNIT_EXPECT_FALSE(test, res[i]->valid);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 0);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, i), 0);
 		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, i), 0);
 	}
 	for (i = 0; i < ARRAY_SIZE(dev->res.hash); i++)
@@ -345,7 +341,7 @@ static void clean_leaves_waiting_deletions_alone(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(ways); i++) {
 		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res[i]), 1);
 		mock_finish(test, call[i]);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_MR, NULL), 0);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_MR), 0);
 	}
 	MOCK_EXPECT_HELD(test, owner, 2);
 	rdma_restrack_commit_del(res[0]);
@@ -454,7 +450,7 @@ static void cleaned_root_is_used_again(struct kunit *test)
 	rdma_restrack_init(&dev->res);
 	res = mock_tracked(test, dev, RDMA_RESTRACK_CQ);
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_CQ, NULL), 1);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_CQ), 1);
 }
 
 static struct kunit_case root_cases[] = {

@@ -43,7 +43,7 @@ static void expect_only(struct kunit *test, struct ib_device *dev,
 	int i;
 
 	for (i = 0; i < RDMA_RESTRACK_MAX; i++)
-		KUNIT_EXPECT_EQ_MSG(test, rdma_restrack_count(&dev->res, i, NULL),
+		KUNIT_EXPECT_EQ_MSG(test, mock_count(dev, i),
 				    i == type ? nr : 0, "count of type %d", i);
 }
 
@@ -138,12 +138,12 @@ static void types_are_kept_apart(struct kunit *test)
 		for (i = 0; i < MOCK_TYPES; i++)
 			res[i][j] = mock_tracked(test, dev, i);
 	for (i = 0; i < MOCK_TYPES; i++) {
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 3);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, i), 3);
 		KUNIT_EXPECT_EQ(test, mock_walk_length(dev, i), 3);
 	}
 	for (i = 0; i < MOCK_TYPES; i++) {
 		rdma_restrack_del(res[i][1]);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, i, NULL), 2);
+		KUNIT_EXPECT_EQ(test, mock_count(dev, i), 2);
 		KUNIT_EXPECT_TRUE(test, mock_found(dev, res[i][0]));
 		KUNIT_EXPECT_FALSE(test, mock_found(dev, res[i][1]));
 		KUNIT_EXPECT_TRUE(test, mock_found(dev, res[i][2]));

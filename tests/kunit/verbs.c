@@ -96,16 +96,12 @@ static void qp_is_tracked_until_it_is_destroyed(struct kunit *test)
 {
 	struct verbs_device *dev = verbs_device(test);
 	struct ib_qp *qp = create_qp(test, alloc_pd(test, dev), create_cq(test, dev), IB_QPT_RC);
-	struct rdma_restrack_entry *found;
 
 	KUNIT_EXPECT_EQ(test, dev->seen, 0);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_QP), 1);
 	KUNIT_EXPECT_EQ(test, qp->res.id, 100);
 	KUNIT_EXPECT_STREQ(test, qp->res.kern_name, NAME);
-	found = rdma_restrack_get_byid(&dev->ib, RDMA_RESTRACK_QP, 100);
-	KUNIT_EXPECT_PTR_EQ(test, found, &qp->res);
-	if (!IS_ERR(found))
-		rdma_restrack_put(found);
+	KUNIT_EXPECT_TRUE(test, mock_found(&dev->ib, &qp->res));
 	kunit_release_action(test, destroy_qp, qp);
 	KUNIT_EXPECT_EQ(test, dev->seen, 0);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_QP), 0);

@@ -10,6 +10,7 @@
 #include <kunit/test.h>
 #include <rdma/ib_verbs.h>
 #include <rdma/restrack.h>
+#include "found.h"
 
 struct verbs_device {
 	struct ib_device ib;

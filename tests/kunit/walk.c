@@ -152,7 +152,7 @@ static void walk_goes_on_after_the_current_is_removed(struct kunit *test)
 		rdma_restrack_del(&crowd->qp[met].res);
 	for (i = 0; i < crowd->nr; i++)
 		KUNIT_EXPECT_EQ_MSG(test, crowd->seen[i], 1, "object %d", i);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_count(&dev->res, RDMA_RESTRACK_QP, NULL), 0);
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 0);
 }
 
 /* Half of the crowd stays. Between two steps some of the others come and go. */
