@@ -95,12 +95,11 @@ enum rdma_restrack_type {
 };
 
 /**
- * struct rdma_restrack_root - main resource tracking management entity,
- * one for each device
- * @rwsem: held for writing to change the number of buckets, and to clean. The
- *	buckets have locks of their own
- * @hash: global database of all resources of the device; each type has a run
- *	of buckets of its own. Walk it with rdma_restrack_next(), never directly
+ * struct rdma_restrack_root - all tracked objects of one device
+ * @rwsem: held for writing to change the number of buckets, and to clean; each
+ *	bucket has a lock of its own
+ * @hash: the first buckets of each type; never read it, but walk with
+ *	rdma_restrack_next()
  */
 struct rdma_restrack_root {
 	struct rw_semaphore		rwsem;
@@ -114,12 +113,8 @@ struct rdma_restrack_root {
  */
 struct rdma_restrack_entry {
 	/**
-	 * @valid: validity indicator
-	 *
-	 * True from a successful rdma_restrack_add() to rdma_restrack_del() or
-	 * rdma_restrack_commit_del(). An entry whose device was cleaned first
-	 * is no longer valid, and rdma_restrack_abort_del() does not make it
-	 * valid again.
+	 * @valid: true from rdma_restrack_add() to rdma_restrack_del() or
+	 * rdma_restrack_commit_del(), or until its root is cleaned
 	 */
 	bool			valid;
 	/** @kref: holds back the destruction of the object */
@@ -127,12 +122,11 @@ struct rdma_restrack_entry {
 	/** @comp: signals that the last reader has left */
 	struct completion	comp;
 	/**
-	 * @task: owner of an object that was created by user space: the
-	 * thread-group leader of the process, with a reference. NULL for an
-	 * object that was created by the kernel.
+	 * @task: thread-group leader of the process that owns the object, with
+	 * a reference; NULL if the kernel owns it
 	 */
 	struct task_struct	*task;
-	/** @kern_name: name of the owner of an object created by the kernel */
+	/** @kern_name: name of the owner, if the kernel owns the object */
 	const char		*kern_name;
 	union {
 		/** @node: link in &rdma_restrack_root.hash */
@@ -144,16 +138,12 @@ struct rdma_restrack_entry {
 	/** @type: what kind of object this is */
 	enum rdma_restrack_type	type;
 	/**
-	 * @id: number of the object as users see it: the QP number (with the
-	 * port in the top byte for QP0 and QP1), the counter number, else a
-	 * number that rdma_restrack_add() chose
+	 * @id: number of the object as users see it: of a QP its own (with the
+	 * port in the top byte for QP0 and QP1), of a counter its own, else
+	 * one that rdma_restrack_add() chose
 	 */
 	u32			id;
-	/**
-	 * @no_track: keep this entry out of the database; set it with
-	 * rdma_restrack_no_track(), after rdma_restrack_new() and before
-	 * rdma_restrack_add()
-	 */
+	/** @no_track: do not link the entry; see rdma_restrack_no_track() */
 	bool			no_track;
 	/** @user: the object belongs to a process */
 	bool			user;
