@@ -23,4 +23,4 @@ $(TARGETS):
 	@command -v $(PYTHON) >/dev/null || { \
 		echo "FAILED host: lacks python3; run as root:" \
 		     "apt-get update && apt-get install -y python3" >&2; exit 1; }
-	+@$(PYTHON) -B scripts/targets.py $@
+	+@$(PYTHON) -B -m scripts.targets $@

@@ -18,7 +18,7 @@ import os
 import shutil
 from pathlib import Path
 
-from progress import say
+from scripts.progress import say
 
 STAMP = ".complete"
 

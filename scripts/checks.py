@@ -9,12 +9,11 @@ import shutil
 import subprocess
 import sys
 
-import modules
-import mutants as mutation
-import unsafe_blocks
-from buildroot import CHECKOUT
-from modules import LOGS
-from progress import Failed, Step, say
+from scripts import unsafe_blocks
+from scripts.kernel import modules
+from scripts.paths import CHECKOUT, LOGS
+from scripts.progress import Failed, Step, say
+from tests.mutants import mutants as mutation
 
 HEADER = CHECKOUT / "include/rdma/restrack.h"
 
@@ -105,7 +104,7 @@ def wrong_uses(step, kernel):
 
 def patches(step, kernel):
     """a semantic patch that no longer applies says so"""
-    step.run(_inside(kernel, CHECKOUT / "scripts/stale_patches.py",
+    step.run(_inside(kernel, "python3", "-B", "-m", "scripts.ib_core.stale_patches",
                      "--kernel-source", kernel.source), "see the log")
 
 
@@ -147,10 +146,15 @@ def shell(step, kernel):
                      "--shell=bash", *shell_scripts()))
 
 
+def unit_tests():
+    """The names of the modules with unit tests."""
+    return [".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
+            for path in having(".py") if path.name.startswith("test_")]
+
+
 def parsers(step, _kernel):
     """what reads the captures of the comparison passes its tests"""
-    step.run([sys.executable, "-B", "-m", "unittest", "discover", "-s", CHECKOUT / "scripts"],
-             "see the log")
+    step.run([sys.executable, "-B", "-m", "unittest", *unit_tests()], "see the log", cwd=CHECKOUT)
 
 
 CHECKS = (spdx, rustfmt, clippy, unsafe, panics, wrong_uses, patches, mutants, checkpatch, kernel_doc, python,

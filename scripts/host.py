@@ -6,7 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from progress import Failed, say
+from scripts.progress import Failed, say
 
 # A program or file that must be there, and the Debian package that has it.
 NEEDED = (

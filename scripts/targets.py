@@ -7,21 +7,16 @@ import shutil
 import sys
 from pathlib import Path
 
-import benchmark
-import cache
-import checks
-import comparison
-import guest
-import host
-import kernel
-import modules
-import mutants as mutation
-import protocol
-import results
-import suites
-from buildroot import CHECKOUT
-from modules import BUILD, LOGS
-from progress import Failed, Step, say
+from scripts import cache, checks, host
+from scripts.guest import qemu
+from scripts.kernel import kernels, modules
+from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.progress import Failed, Step, say
+from tests import results, suites
+from tests.bench import benchmark
+from tests.compare import comparison
+from tests.model import protocol
+from tests.mutants import mutants as mutation
 
 HELP = """\
 Variables:
@@ -51,10 +46,10 @@ def run():
     """boot Debian's kernel, run RDMA programs on a virtual device, show what is tracked"""
     stock = _kernel("stock")
     made = modules.build(stock)
-    log = guest.log_of(stock, "run")
+    log = qemu.log_of(stock, "run")
     say(f"booting {stock.release} as Debian ships it (log: {log.relative_to(CHECKOUT)})")
-    verdict = guest.boot(stock, made.folder, "run",
-                         "exec $CHECKOUT/scripts/guest/demo.sh", limit=300, show=True)
+    verdict = qemu.boot(stock, made.folder, "run",
+                        "exec $CHECKOUT/scripts/guest/demo.sh", limit=300, show=True)
     return _conclude("run", verdict)
 
 
@@ -82,7 +77,7 @@ def soak():
 def matrix():
     """'test' on Debian's kernels of both series, and on debug kernels of both with gcc and clang (two hours the first time)"""
     host.prepare(LOGS / "host.log")
-    return suites.matrix(lambda variant: kernel.get(variant, LOGS))
+    return suites.matrix(lambda variant: kernels.get(variant, LOGS))
 
 
 def compare():
@@ -97,9 +92,9 @@ def shell():
     # From here on another make may work beside the shell.
     fcntl.flock(_LOCK, fcntl.LOCK_UN)
     size = shutil.get_terminal_size()
-    guest.boot(asked, made.folder, "shell",
-               f"stty rows {size.lines} cols {size.columns} 2>/dev/null; "
-               "exec $CHECKOUT/scripts/guest/shell.sh", limit=None, interactive=True)
+    qemu.boot(asked, made.folder, "shell",
+              f"stty rows {size.lines} cols {size.columns} 2>/dev/null; "
+              "exec $CHECKOUT/scripts/guest/shell.sh", limit=None, interactive=True)
     return 0
 
 
@@ -172,13 +167,13 @@ def build_for_kdir(tree):
         raise Failed("KDIR", f"{tree} is not a prepared kernel tree", None,
                      "it must be configured, with 'make modules_prepare' or a build")
     source = tree / "source" if (tree / "source").exists() else tree
-    kernel.warn_if_unknown(kernel.series_of(source))
+    kernels.warn_if_unknown(kernels.series_of(source))
     out = BUILD / "kdir"
     out.mkdir(parents=True, exist_ok=True)
     with Step(f"rdma_restrack.ko for {tree}", LOGS / "kdir.log") as step:
-        step.run([sys.executable, "-B", CHECKOUT / "scripts/rdma_tree.py",
+        step.run([sys.executable, "-B", "-m", "scripts.ib_core.rdma_tree",
                   "--kernel-source", source.resolve(), "--kernel-build", tree.resolve(),
-                  "--out", out / "rdma"])
+                  "--out", out / "rdma"], cwd=CHECKOUT)
         (out / "module").mkdir(exist_ok=True)
         compiler = [f"{name}={os.environ[name]}" for name in ("LLVM", "CC")
                     if os.environ.get(name)]
@@ -194,8 +189,8 @@ def build_for_kdir(tree):
 def _kernel(name=None):
     """A kernel by name, or the one that KERNEL= asks for, with all it needs."""
     host.prepare(LOGS / "host.log")
-    variant = kernel.Variant.asked(name)
-    return kernel.get(variant, LOGS)
+    variant = kernels.Variant.asked(name)
+    return kernels.get(variant, LOGS)
 
 
 def _conclude(what, verdict):

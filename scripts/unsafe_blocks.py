@@ -6,7 +6,7 @@ clippy looks only at what one configuration compiles; this looks at every line.
 
 import re
 
-from progress import say
+from scripts.progress import say
 
 # Where an unsafe block or implementation begins, in a line without its comment.
 _BEGIN = re.compile(r"\bunsafe\s*(\{|impl\b)")

@@ -28,5 +28,6 @@ rmmod restrack_bench
 modprobe -a ib_uverbs rdma_rxe
 make_rxe
 sleep 2
-python3 -B "$CHECKOUT/tests/bench/users.py" rxe0 >"$RESULTS/users.result"
+cd "$CHECKOUT"
+python3 -B -m tests.bench.users rxe0 >"$RESULTS/users.result"
 echo "$2: measured users"

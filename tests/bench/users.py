@@ -4,7 +4,7 @@
 Holds protection domains on a device, more and more of them, and runs the rdma
 tool; prints lines "<operation> <objects> <nanoseconds>".
 
-    users.py <device>
+    python3 -m tests.bench.users <device>
 """
 
 import ctypes
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 
-from netlink import Link
+from tests.bench.netlink import Link
 
 SIZES = (10, 1000, 10000, 32000, 100000)
 COMMANDS = {

@@ -20,11 +20,10 @@ import time
 from collections import Counter
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "compare"))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-import netlink
-from verbs import Verbs
+from tests.rdma import netlink
+from tests.rdma.verbs import Verbs
 
 PR_SET_PDEATHSIG = 1
 KEPT = 300          # objects that live through everything

@@ -10,15 +10,14 @@ the address. So the listener is refused so many times; then the port is free, an
 it listens and says "listening".
 """
 
+import os
 import signal
 import socket
 import sys
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "compare"))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-from verbs import Verbs
+from tests.rdma.verbs import Verbs
 
 signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
 address, times = sys.argv[1], int(sys.argv[2])

@@ -5,14 +5,13 @@
 	look.py DEVICE...
 """
 
+import os
 import sys
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "compare"))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-import netlink
+from tests.rdma import netlink
 
 LISTS = [name for name in netlink.COMMANDS if name.startswith("res_") and name != "res_get"]
 

@@ -23,11 +23,9 @@ import socket
 import sys
 import threading
 
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-import uverbs
-import verbs
+from tests.guest import uverbs, verbs
 
 NUMBERS = {"pd": 1, "cq": 1, "mr": 1, "srq": 0, "qp": 1, "rounds": 1}
 SYS_EXIT = {"x86_64": 60, "aarch64": 93}[os.uname().machine]

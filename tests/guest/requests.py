@@ -22,13 +22,10 @@ import os
 import signal
 import sys
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-import uverbs
-import verbs
-from libibverbs import INT, P, U32, MwBind, MwBindInfo, Qp, QpAttr, QpCap, QpInitAttr
+from tests.guest import uverbs, verbs
+from tests.rdma.libibverbs import INT, P, U32, MwBind, MwBindInfo, Qp, QpAttr, QpCap, QpInitAttr
 
 # ---- answers that cannot be written
 

@@ -13,6 +13,7 @@ It asks the kernel itself: starting a tool takes longer than what it does, and a
 round has dozens of questions.
 """
 
+import os
 import random
 import subprocess
 import sys
@@ -20,13 +21,12 @@ import threading
 import time
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent / "compare"))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-import netlink
+from tests.rdma import netlink
 
 DONE = "ok after 0 messages"
+VERBS = str(Path(__file__).with_name("verbs.py"))
 OBJECTS = ("pd=2", "cq=2", "mr=2", "qp=3")
 
 
@@ -102,7 +102,7 @@ class Device:
         wait(f"no listener on {self.name}", 20, lambda: self.cm_ids() >= 1)
         client = self.rping("-c")
         if with_objects:
-            program = self.start(str(HERE / "verbs.py"), self.name, *OBJECTS)
+            program = self.start(VERBS, self.name, *OBJECTS)
             while (line := program.stdout.readline()) != "ready\n":
                 if not line:
                     raise Wrong(f"verbs.py has ended on {self.name}")

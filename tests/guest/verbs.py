@@ -21,10 +21,9 @@ import signal
 import sys
 import threading
 
-sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-# pylint: disable=wrong-import-position
-from libibverbs import P, Qp, QpCap, QpInitAttr, SrqInitAttr
+from tests.rdma.libibverbs import P, Qp, QpCap, QpInitAttr, SrqInitAttr
 
 verbs = ctypes.CDLL("libibverbs.so.1", use_errno=True)
 QPT_RC = 2

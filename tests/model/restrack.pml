@@ -18,7 +18,7 @@
  * finds out if all processes are stuck.
  *
  * With one of the mutants defined the protocol is wrong, and the checker has to
- * find out: scripts/protocol.py runs them all.
+ * find out: tests/model/protocol.py runs them all.
  */
 
 #define READERS 2

@@ -19,7 +19,7 @@
  * All see what is written at once: this says nothing of barriers.
  *
  * With one of the mutants defined the protocol is wrong, and the checker has to
- * find out: scripts/protocol.py runs them all.
+ * find out: tests/model/protocol.py runs them all.
  */
 
 /* The head of a bucket: the lock and the chain */

@@ -11,10 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import buildroot
-import cache
-import debian
-from progress import Failed, Step, say
+from scripts import cache
+from scripts.kernel import buildroot, debian
+from scripts.progress import Failed, Step, say
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -374,9 +373,9 @@ def _check_config(step, config, fragments):
              if line.startswith("#") and f"\n{name}=" in config]
     if lost:
         step.fail(f"Kconfig did not take {', '.join(lost)}",
-                  "see scripts/configs/")
+                  f"see {CONFIGS}")
     stray = [line for line in have
              if line.endswith("=m") and not re.match(r"CONFIG_(INFINIBAND|RDMA)", line)]
     if stray:
         step.fail(f"nothing would build {', '.join(sorted(stray))}",
-                  "set it to y in scripts/configs/")
+                  f"set it to y in {CONFIGS}")

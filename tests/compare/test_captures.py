@@ -1,13 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the comparison makes of captures, and what it takes for a difference.
-
-	python3 -B -m unittest discover -s scripts
-"""
+"""What the comparison makes of captures, and what it takes for a difference."""
 
 import unittest
 
-import captures
-import comparison
+from tests.compare import captures, comparison
 
 LIST = "resource show pd"
 
@@ -151,7 +147,3 @@ class Differences(unittest.TestCase):
         for theirs, ours, right in (("a b", "a pid=1 b", True), ("a b", "a pid=2 b", False),
                                     ("a b", "a pid=1 c", False), ("a b", "a pid=1", False)):
             self.assertEqual(not judge([theirs], [ours], entry).odd, right, ours)
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -5,7 +5,7 @@ import itertools
 import json
 import subprocess
 
-import netlink
+from tests.rdma import netlink
 
 TYPES = ("qp", "cm_id", "cq", "mr", "pd", "ctx", "srq")
 

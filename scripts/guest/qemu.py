@@ -25,9 +25,9 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 
-import cache
-from buildroot import CHECKOUT
-from progress import VERBOSE, say
+from scripts import cache
+from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.progress import VERBOSE, say
 
 INIT = CHECKOUT / "scripts/guest/init"
 
@@ -107,12 +107,12 @@ _STOPPED = threading.Event()    # no more of them
 
 def log_of(kernel, name):
     """Where everything that a boot prints is kept."""
-    return CHECKOUT / "build/logs" / f"{kernel.variant.name}-{name}.log"
+    return LOGS / f"{kernel.variant.name}-{name}.log"
 
 
 def results_of(kernel, name):
     """Where a guest leaves what it has to leave."""
-    return CHECKOUT / "build" / kernel.variant.name / "results" / name
+    return BUILD / kernel.variant.name / "results" / name
 
 
 def boot(kernel, modules, name, command, limit, machine=None, show=False,

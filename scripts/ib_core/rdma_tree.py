@@ -1,12 +1,11 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
 Make a tree of the kernel's RDMA sources that use rdma_restrack instead of the
 tracker inside ib_core, and build modules from it.
 
 The tree is a copy of the kernel's drivers/infiniband and include/rdma, changed
-by the semantic patches in scripts/cocci and completed by the files in
-scripts/ib_core. It is brought up to date, not made anew: a file is written only
+by the semantic patches in cocci/ and completed by the C files beside this one. It
+is brought up to date, not made anew: a file is written only
 if its content changes, so make rebuilds what it has to and no more. It may be
 interrupted at any time.
 
@@ -32,10 +31,11 @@ import sys
 import tempfile
 import time
 
-CHECKOUT = pathlib.Path(__file__).resolve().parent.parent
-COCCI = CHECKOUT / "scripts" / "cocci"
+from scripts.paths import CHECKOUT
+
+IB_CORE = pathlib.Path(__file__).resolve().parent
+COCCI = IB_CORE / "cocci"
 MACROS = COCCI / "macros.h"
-IB_CORE = CHECKOUT / "scripts" / "ib_core"
 
 CORE = "drivers/infiniband/core"
 STATE = ".rdma_tree.json"
@@ -86,7 +86,7 @@ ADDED = {
 
 KBUILD = """\
 # SPDX-License-Identifier: GPL-2.0
-# Made by scripts/rdma_tree.py, as everything else here.
+# Made by scripts/ib_core/rdma_tree.py, as everything else here.
 
 ifndef RESTRACK
 $(error RESTRACK= has to name the rdma_restrack checkout)
@@ -119,7 +119,7 @@ class Rule:
 
 
 class SemanticPatch:
-    """One file of scripts/cocci, taken apart into rules that stand alone."""
+    """One file of cocci/, taken apart into rules that stand alone."""
 
     EXPECT = re.compile(r"^// Rule (\w+): (\d+) places?, \+(\d+) -(\d+)$", re.M)
     HEAD = re.compile(r"^@\s*(\w+)\s*@$", re.M)

@@ -8,7 +8,7 @@
 # for each). A test has ended exactly if it has left a .code. $LIMIT takes the
 # place of the time limits of the tests; each is $SLOWER times as long.
 set -u
-. "$CHECKOUT/scripts/guest/leaks.sh"
+. "$CHECKOUT/tests/leaks.sh"
 cd "$CHECKOUT/tests/guest" || exit 1
 
 # Kernel messages that are never fine.

@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
 """
 Show that a semantic patch that has nothing to change any more is noticed.
@@ -14,7 +13,7 @@ import os
 import pathlib
 import sys
 
-import rdma_tree
+from scripts.ib_core import rdma_tree
 
 
 def without_places(old, new):

@@ -16,21 +16,20 @@ import json
 import statistics
 from concurrent.futures import ThreadPoolExecutor
 
-import guest
-import modules
-import report
-from buildroot import CHECKOUT
-from figures import UNITS, Row, Setting
-from modules import BUILD, LOGS
-from progress import Failed, Step, say
+from scripts.guest import qemu
+from scripts.kernel import modules
+from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.progress import Failed, Step, say
+from tests.bench import report
+from tests.bench.figures import UNITS, Row, Setting
 
 SOURCES = CHECKOUT / "tests/bench"
 C, RUST = "c", "rust"
 NAMES = {C: "C", RUST: "Rust"}
 
-COUNTING = guest.Machine(cpus=1, memory="4G", icount="shift=0,sleep=off")
+COUNTING = qemu.Machine(cpus=1, memory="4G", icount="shift=0,sleep=off")
 COUNTING_LIMIT = 2700
-RACING = tuple(guest.Machine(cpus=cpus, memory="2G") for cpus in (2, 4))
+RACING = tuple(qemu.Machine(cpus=cpus, memory="2G") for cpus in (2, 4))
 RACING_LIMIT = 900
 
 
@@ -61,10 +60,10 @@ class Subject:
 
     def boot(self, side, name, command, limit, machine):
         """Runs a command in a guest; the folder with its results."""
-        log = guest.log_of(self.kernel, name).relative_to(CHECKOUT)
+        log = qemu.log_of(self.kernel, name).relative_to(CHECKOUT)
         say(f"booting {name}, at most {limit // 60} minutes (log: {log})")
-        verdict = guest.boot(self.kernel, self.trees[side], name, command, limit,
-                             machine=machine, show=True)
+        verdict = qemu.boot(self.kernel, self.trees[side], name, command, limit,
+                            machine=machine, show=True)
         if verdict.why:
             raise Failed(name, verdict.why, verdict.log.relative_to(CHECKOUT))
         return verdict.results
@@ -161,7 +160,7 @@ def run(kernel, *others):
     report.picture(kernel, rows, BUILD / "bench.svg")
     text, missed = report.text(rows)
     print(f"\nLinux {kernel.release} as Debian ships it, {date}\n\n{text}\n")
-    if guest.accelerator_for(kernel) == "tcg":
+    if qemu.accelerator_for(kernel) == "tcg":
         say("KVM does not work here: the threads ran on emulated processors")
     say(f"{missed} targets missed; build/bench.json, build/bench.svg" if missed else
         "all targets reached; build/bench.json, build/bench.svg")

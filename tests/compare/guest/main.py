@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Runs the workloads in the guest: main.py FOLDER [NAME...]
+"""Runs the workloads in the guest:
+
+	python3 -m tests.compare.guest.main FOLDER [NAME...]
 
 A name is that of a workload, or of it on one kind of device, and may have
 wildcards: pingpong_rc, memory-siw, 'rping*'. "quick" stands for those that are
@@ -18,8 +20,8 @@ import sys
 import time
 import traceback
 
-from scene import Scene, Wrong
-from workloads import QUICK, WORKLOADS
+from tests.compare.guest.scene import Scene, Wrong
+from tests.compare.guest.workloads import QUICK, WORKLOADS
 
 
 def late(*_):

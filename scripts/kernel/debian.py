@@ -9,8 +9,8 @@ for users other than root, and is the same on Debian 12 and 13.
 import re
 import subprocess
 
-import cache
-from progress import Failed
+from scripts import cache
+from scripts.progress import Failed
 
 # Debian 13 itself, for the build root; and where its newer kernels are.
 SUITES = ("trixie", "trixie-updates")

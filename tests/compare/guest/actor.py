@@ -14,7 +14,7 @@ import signal
 import threading
 import time
 
-from verbs import Verbs
+from tests.rdma.verbs import Verbs
 
 PR_SET_NAME = 15
 PR_SET_PDEATHSIG = 1

@@ -4,9 +4,10 @@
 import math
 from dataclasses import dataclass
 
-from figures import BYTES, LABELS, LOADS, RATE, SYSTEM_TIME, UNITS, VIRTUAL_TIME, Setting, targets
-from modules import LOGS
-from progress import Step
+from scripts.paths import LOGS
+from scripts.progress import Step
+from tests.bench.figures import BYTES, LABELS, LOADS, RATE, SYSTEM_TIME, UNITS, VIRTUAL_TIME, \
+    Setting, targets
 
 
 def text(rows):

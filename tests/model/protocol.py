@@ -8,9 +8,8 @@ nothing.
 
 import re
 
-from buildroot import CHECKOUT
-from modules import BUILD, LOGS
-from progress import Step, say
+from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.progress import Step, say
 
 MODELS = CHECKOUT / "tests/model"
 

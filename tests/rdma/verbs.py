@@ -10,16 +10,11 @@ import ctypes
 import os
 import socket
 import struct
-import sys
 import threading
 import time
-from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
-
-# pylint: disable=wrong-import-position
-from libibverbs import AhAttr, INT, MwBind, MwBindInfo, P, Qp, QpAttr, QpCap, \
-    QpInitAttr, SrqInitAttr, U8, U16, U32
+from tests.rdma.libibverbs import INT, P, U16, U32, U8, AhAttr, MwBind, MwBindInfo, Qp, QpAttr, \
+    QpCap, QpInitAttr, SrqInitAttr
 
 QP_TYPES = {"rc": 2, "uc": 3, "ud": 4, "xrc_send": 9, "xrc_recv": 10}
 ACCESS = 1 | 2 | 4              # local write, remote write, remote read

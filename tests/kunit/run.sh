@@ -6,7 +6,7 @@
 # $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or unload.
 # With FIRST_FAILURE set the guest ends with the first test that fails.
 set -u
-. "$CHECKOUT/scripts/guest/leaks.sh"
+. "$CHECKOUT/tests/leaks.sh"
 suites=/sys/kernel/debug/kunit
 seen=" "
 failed=0

@@ -9,11 +9,9 @@ import os
 import subprocess
 from pathlib import Path
 
-import cache
-import debian
-from progress import Step
-
-CHECKOUT = Path(__file__).resolve().parent.parent
+from scripts import cache
+from scripts.kernel import debian
+from scripts.progress import Step
 
 TOOLS = (
     # the kernel's build, as its own documentation lists it

@@ -13,8 +13,8 @@ import signal
 import subprocess
 import time
 
-import capture
-from actor import Actor
+from tests.compare.guest import capture
+from tests.compare.guest.actor import Actor
 
 LIMIT = 120     # seconds that any command or condition may take
 

@@ -10,8 +10,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildroot import CHECKOUT
-from progress import say
+from scripts.paths import CHECKOUT
+from scripts.progress import say
 
 TESTS = CHECKOUT / "tests/guest"
 

@@ -13,10 +13,10 @@ import signal
 import socket
 import subprocess
 
-import capture
-import netlink
-from scene import CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Wrong, enter, \
-    run, unshare
+from tests.compare.guest import capture
+from tests.compare.guest.scene import CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Wrong, \
+    enter, run, unshare
+from tests.rdma import netlink
 
 ADDRESS = "10.7.1.1"
 GROUP = "239.7.7.7"

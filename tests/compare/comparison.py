@@ -20,12 +20,11 @@ import shutil
 import tomllib
 from collections import Counter
 
-import captures
-import guest
-import modules
-from buildroot import CHECKOUT
-from modules import BUILD, LOGS
-from progress import Failed, Step, say
+from scripts.guest import qemu
+from scripts.kernel import modules
+from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.progress import Failed, Step, say
+from tests.compare import captures
 
 TESTS = CHECKOUT / "tests/compare"
 DIFFERENCES = TESTS / "differences.toml"
@@ -130,12 +129,12 @@ def _name(side):
 def _run(kernel, side, folder, chosen):
     """Boots one side; what each capture says, by its name."""
     name = _name(side)
-    log = guest.log_of(kernel, name).relative_to(CHECKOUT)
+    log = qemu.log_of(kernel, name).relative_to(CHECKOUT)
     say(f"booting {kernel.release} with {SIDES[side]} (log: {log})")
-    verdict = guest.boot(
+    verdict = qemu.boot(
         kernel, folder, name,
         f'export SELFTESTS={modules.folder(kernel.variant)}/selftests/rdma; '
-        f'exec python3 -B "$CHECKOUT/tests/compare/main.py" "$RESULTS/captures" {chosen}',
+        f'cd "$CHECKOUT"; exec python3 -B -m tests.compare.guest.main "$RESULTS/captures" {chosen}',
         limit=LIMIT, show=side == "rust")
     said = verdict.results / "captures"
     if verdict.why:
@@ -153,14 +152,14 @@ def _run(kernel, side, folder, chosen):
 def _run_both(kernel, folders, chosen):
     """Both sides at once: a guest does one thing after the other, mostly."""
     # Before the guests, which would both find out by trying.
-    guest.accelerator_for(kernel)
+    qemu.accelerator_for(kernel)
     with concurrent.futures.ThreadPoolExecutor(len(folders)) as pool:
         try:
             jobs = {side: pool.submit(_run, kernel, side, folder, chosen)
                     for side, folder in folders.items()}
             return {side: job.result() for side, job in jobs.items()}
         except BaseException:
-            guest.stop_all()
+            qemu.stop_all()
             raise
 
 
@@ -334,7 +333,7 @@ def run(kernel):
     odd, tally = _compare(shown, meant)
     stale = list(_miscounted(meant, tally, set(map(_workload, shown["c"]))))
 
-    tried, unseen = _unseen(guest.results_of(kernel, _name("rust")) / "captures",
+    tried, unseen = _unseen(qemu.results_of(kernel, _name("rust")) / "captures",
                             shown, meant)
 
     where = OUT.relative_to(CHECKOUT)

@@ -20,14 +20,11 @@ import sys
 import tomllib
 from dataclasses import astuple, dataclass
 
-import guest
-import kernel
-import modules
-import results
-import suites
-from buildroot import CHECKOUT
-from modules import LOGS
-from progress import Failed, say
+from scripts.guest import qemu
+from scripts.kernel import kernels, modules
+from scripts.paths import CHECKOUT, LOGS
+from scripts.progress import Failed, say
+from tests import results, suites
 
 MUTANTS = CHECKOUT / "tests/mutants/mutants.toml"
 COPIES = modules.BUILD / "mutants"
@@ -93,7 +90,7 @@ class Mutant:
 
     def build(self, booted):
         """Only what the file is a part of."""
-        if self.file.startswith("scripts/"):
+        if self.file.startswith("scripts/ib_core/"):
             return modules.build(booted)
         modules.build_restrack(booted, modules.folder(booted.variant) / "module")
         return modules.install(booted)
@@ -115,13 +112,13 @@ def stale():
 
 def kunit(booted, made, names):
     """What the first test that failed is called, or what else went wrong."""
-    command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
+    command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     slower = suites.SLOWER.get(booted.variant.kernel, 1)
     cmdline = (f"kunit.filter_glob={names} loglevel=7 "
                f"sysctl.kernel.hung_task_timeout_secs={50 * slower}")
-    verdict = guest.boot(booted, made.folder, "kunit", command,
-                         limit=(LIMIT_ALL if names == SUITES else LIMIT) * slower,
-                         machine=guest.Machine(cpus=4, cmdline=cmdline))
+    verdict = qemu.boot(booted, made.folder, "kunit", command,
+                        limit=(LIMIT_ALL if names == SUITES else LIMIT) * slower,
+                        machine=qemu.Machine(cpus=4, cmdline=cmdline))
     suite, said = "", verdict.results / "kernel.log"
     for line in said.read_text(errors="replace").splitlines() if said.exists() else ():
         if begin := re.search(r"# Subtest: (restrack\w*)", line):
@@ -129,7 +126,7 @@ def kunit(booted, made, names):
         elif re.search(FAILURE, line):
             test = re.search(r"# (\w+): \w+ FAILED|not ok \d+ (\w+)", line)
             return f"{suite}: {(test[1] or test[2]) if test else line.strip()}"
-        elif guest.BAD_MESSAGES.search(line):
+        elif qemu.BAD_MESSAGES.search(line):
             return f"{suite}: {re.sub(r'^.*?] ', '', line.strip())[:60]}"
     return f"{suite}: {verdict.why}" if verdict.why else None
 
@@ -150,7 +147,7 @@ def caught(booted, made, by):
 
 def variant():
     """The kernel that KERNEL= asks for."""
-    return kernel.Variant.asked(os.environ.get("KERNEL") or "debug")
+    return kernels.Variant.asked(os.environ.get("KERNEL") or "debug")
 
 
 def asked():
@@ -177,7 +174,7 @@ def share(mutants, number, nr):
 
 def try_all(mutants, with_suites):
     """What each of them came to; in a copy. The module as it is comes first."""
-    booted = kernel.get(variant(), LOGS)
+    booted = kernels.get(variant(), LOGS)
     made = modules.build(booted)
     for by in [*([SUITES] if with_suites else []),
                *sorted({m.by for m in mutants if m.is_for_guest_test})]:
@@ -227,8 +224,8 @@ def run(files):
     for into in copies:
         copy(files, into)
     say(f"{len(names)} mutants, in {nr} copies below {COPIES.relative_to(CHECKOUT)}")
-    programs = [subprocess.Popen([sys.executable, "-B", into / "scripts/mutants.py",
-                                  str(number), str(nr)], stdin=subprocess.DEVNULL)
+    programs = [subprocess.Popen([sys.executable, "-B", "-m", "tests.mutants.mutants", str(number), str(nr)],
+                                 cwd=into, stdin=subprocess.DEVNULL)
                 for number, into in enumerate(copies)]
     try:
         for program in programs:

@@ -12,11 +12,8 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from buildroot import CHECKOUT
-from progress import VERBOSE, Step
-
-BUILD = CHECKOUT / "build"
-LOGS = BUILD / "logs"
+from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.progress import VERBOSE, Step
 
 # Of the distribution's modules, those that tests try to load beside ours.
 FOREIGN = ("ib_core", "rdma_rxe", "nvme-rdma")
@@ -99,10 +96,11 @@ def _has_kunit(kernel):
 def _rdma_tree(kernel, *words, tree="rdma"):
     out = folder(kernel.variant) / tree
     return kernel.root.enter(
-        ["python3", "-B", CHECKOUT / "scripts/rdma_tree.py",
+        ["python3", "-B", "-m", "scripts.ib_core.rdma_tree",
          "--kernel-source", kernel.source, "--kernel-build", kernel.objects,
          "--out", out, *words],
-        readable=[CHECKOUT, kernel.source, kernel.objects], writable=[out])
+        readable=[CHECKOUT, kernel.source, kernel.objects], writable=[out],
+        directory=CHECKOUT)
 
 
 def make_command(kernel, sources, out, *words, target="modules"):

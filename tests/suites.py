@@ -11,16 +11,15 @@ import functools
 import os
 import time
 
-import guest
-import kernel
-import modules
-import results
-from progress import Failed, clock, say
+from scripts.guest import qemu
+from scripts.kernel import kernels, modules
+from scripts.progress import Failed, clock, say
+from tests import results
 
 # What `make matrix` runs: Debian's kernels as shipped, and our debug kernels of
 # both, with either compiler.
-MATRIX = tuple(kernel.Variant(series, name, llvm)
-               for series in reversed(kernel.KNOWN_SERIES)
+MATRIX = tuple(kernels.Variant(series, name, llvm)
+               for series in reversed(kernels.KNOWN_SERIES)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
 
 # In how many guests the guest tests of one kernel run.
@@ -38,7 +37,7 @@ NO_KUNIT = "kunit.enable=0"
 
 def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"):
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
-    words = " ".join(["$CHECKOUT/scripts/guest/kunit.sh", *made.kunit])
+    words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
     limit *= slower
@@ -48,8 +47,8 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"
                f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
                # Not those that the kernel has of its own: one fails with PREEMPT_RT.
                f" kunit.filter_glob={only or 'restrack_*'}")
-    verdict = guest.boot(asked, made.folder, name, f"exec {words}", limit=limit,
-                         machine=guest.Machine(cpus=4, cmdline=cmdline))
+    verdict = qemu.boot(asked, made.folder, name, words, limit=limit,
+                        machine=qemu.Machine(cpus=4, cmdline=cmdline))
     return results.kunit(asked, verdict, made.kunit, only)
 
 
@@ -59,9 +58,9 @@ def guest_tests(asked, made, part, tests):
     say(f"guest tests on {asked.variant.name}, part {part} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
     limit = 60 + sum(test.limit for test in tests) * slower
-    verdict = guest.boot(asked, made.folder, f"guest-{part}",
-                         f"TESTS='{names}' SLOWER={slower} exec $CHECKOUT/scripts/guest/tests.sh",
-                         limit=limit, machine=guest.Machine(cmdline=NO_KUNIT))
+    verdict = qemu.boot(asked, made.folder, f"guest-{part}",
+                        f"TESTS='{names}' SLOWER={slower} exec bash $CHECKOUT/tests/guest/run.sh",
+                        limit=limit, machine=qemu.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
 
 
@@ -82,10 +81,10 @@ def vanish(asked, made, part, rounds, limit):
     if not tests:
         raise Failed("soak", f"vanish.sh is not among the tests in {results.TESTS}")
     say(f"{rounds} rounds of devices that vanish on {asked.variant.name}, part {part} ...")
-    verdict = guest.boot(asked, made.folder, f"vanish-{part}",
-                         f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "
-                         "exec $CHECKOUT/scripts/guest/tests.sh", limit=limit + 60,
-                         machine=guest.Machine(cmdline=NO_KUNIT))
+    verdict = qemu.boot(asked, made.folder, f"vanish-{part}",
+                        f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "
+                        "exec bash $CHECKOUT/tests/guest/run.sh", limit=limit + 60,
+                        machine=qemu.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
 
 
@@ -149,6 +148,6 @@ def _run(jobs):
             for done in [pool.submit(job) for job in jobs]:
                 total.add(*done.result())
         except BaseException:
-            guest.stop_all()
+            qemu.stop_all()
             raise
     return total
