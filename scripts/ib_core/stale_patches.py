@@ -13,14 +13,14 @@ import os
 import pathlib
 import sys
 
-from scripts.ib_core import rdma_tree
+from scripts.ib_core import semantic_patch
 
 
 def without_places(old, new):
     """The old text without the functions and types that are others in the new one."""
     lines = old.splitlines(keepends=True)
-    item = rdma_tree.items(lines)
-    gone = {item[line] for gone, _ in rdma_tree.hunks(lines, new.splitlines(keepends=True))
+    item = semantic_patch.items(lines)
+    gone = {item[line] for gone, _ in semantic_patch.hunks(lines, new.splitlines(keepends=True))
             for line in (gone.start, *gone)}
     return "".join(line for line, its in zip(lines, item) if its not in gone)
 
@@ -34,7 +34,7 @@ def check(patch, source):
         try:
             patch.apply_rule(rule, without_places(text, result))
             wrong.append(f"{name}: changed nothing, and did not say so")
-        except rdma_tree.Error as error:
+        except semantic_patch.Error as error:
             said = str(error)
             if not said.startswith(f"{name}, on {patch.file}: expected ") \
                     or not said.endswith("got 0, +0 -0"):
@@ -47,7 +47,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n\n", maxsplit=1)[0])
     parser.add_argument("--kernel-source", required=True, type=pathlib.Path)
     source = parser.parse_args().kernel_source
-    patches = [rdma_tree.SemanticPatch(path) for path in sorted(rdma_tree.COCCI.glob("*.cocci"))]
+    patches = [semantic_patch.SemanticPatch(path) for path in sorted(semantic_patch.COCCI.glob("*.cocci"))]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         wrong = sum(pool.map(lambda patch: check(patch, source), patches), [])
     print(f"{sum(len(patch.rules) for patch in patches)} rules tried")
@@ -57,5 +57,5 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main() or 0)
-    except rdma_tree.Error as error:
+    except semantic_patch.Error as error:
         sys.exit(str(error))

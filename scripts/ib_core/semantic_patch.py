@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Semantic patches, applied rule by rule, each with the number of changes that it must make.
+
+Every rule says in the head of its file in how many functions or types it changes
+something, and how many lines it adds and removes. Anything else is an error: a
+kernel in which the replaced code has changed needs a person to look at it.
+"""
+
+import difflib
+import re
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+COCCI = Path(__file__).resolve().parent / "cocci"
+MACROS = COCCI / "macros.h"
+
+
+class Error(Exception):
+    """Something that a person has to read; no traceback."""
+
+
+@dataclass
+class Rule:
+    name: str
+    text: str
+    places: int
+    added: int
+    removed: int
+
+
+class SemanticPatch:
+    """One file of cocci/, taken apart into rules that stand alone."""
+
+    EXPECT = re.compile(r"^// Rule (\w+): (\d+) places?, \+(\d+) -(\d+)$", re.M)
+    HEAD = re.compile(r"^@\s*(\w+)\s*@$", re.M)
+
+    def __init__(self, path):
+        self.path = path
+        self.text = path.read_text()
+        self.file = self._field("File")
+        self.options = (self._field("Options") or "").split()
+        if not self.file:
+            raise Error(f"{path}: no line '// File: ...'")
+
+        expected = {m[1]: tuple(map(int, m.groups()[1:]))
+                    for m in self.EXPECT.finditer(self.text)}
+        heads = list(self.HEAD.finditer(self.text))
+        names = [m[1] for m in heads]
+        if sorted(names) != sorted(expected):
+            raise Error(f"{path}: rules are {names}, "
+                        f"but expectations are for {list(expected)}")
+
+        ends = [m.start() for m in heads[1:]] + [len(self.text)]
+        self.rules = [Rule(m[1], self.text[m.start():end], *expected[m[1]])
+                      for m, end in zip(heads, ends)]
+
+    def _field(self, name):
+        found = re.search(rf"^// {name}: (.*)$", self.text, re.M)
+        return found and found[1].strip()
+
+    def apply(self, text):
+        for rule in self.rules:
+            text = self.apply_rule(rule, text)
+        return text
+
+    def apply_rule(self, rule, text):
+        where = f"{self.path.name}, rule {rule.name}, on {self.file}"
+        with tempfile.TemporaryDirectory() as tmp:
+            tmp = Path(tmp)
+            source = tmp / Path(self.file).name
+            patch = tmp / "rule.cocci"
+            source.write_text(text)
+            patch.write_text(rule.text)
+            command = ["spatch", "--very-quiet", "--no-includes",
+                       "--macro-file", MACROS, *self.options,
+                       "--in-place", "--sp-file", patch, source]
+            try:
+                run = subprocess.run(command, capture_output=True, text=True,
+                                     timeout=120, check=False)
+            except FileNotFoundError:
+                raise Error("spatch not found: install coccinelle") from None
+            except subprocess.TimeoutExpired:
+                raise Error(f"{where}: spatch did not come to an end") from None
+            if run.returncode:
+                raise Error(f"{where}: spatch failed\n{run.stderr.strip()}")
+            result = source.read_text()
+
+        found = changes(text, result)
+        if found != (rule.places, rule.added, rule.removed):
+            raise Error("{}: expected {} place(s), +{} -{}; got {}, +{} -{}"
+                        .format(where, rule.places, rule.added, rule.removed,
+                                *found))
+        return result
+
+
+def items(lines):
+    """For each line, and for the end, in which function, type, ... it is: a number."""
+    # A closing brace in the first column ends a function or a type.
+    item, found = 0, []
+    for line in lines:
+        found.append(item)
+        item += line.startswith("}")
+    return found + [item]
+
+
+def hunks(old, new):
+    """What differs: pairs of ranges of lines, in the old text and in the new one."""
+    matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
+    return [(range(i1, i2), range(j1, j2))
+            for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal"]
+
+
+def changes(old, new):
+    """How many functions, types, ... differ, and lines added and removed."""
+    old, new = old.splitlines(), new.splitlines()
+    found, item = hunks(old, new), items(old)
+    return (len({item[gone.start] for gone, _ in found}),
+            sum(len(come) for _, come in found), sum(len(gone) for gone, _ in found))
