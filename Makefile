@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# The front door. Each target is a function of the same name in
-# scripts/targets.py; Kbuild reads the file Kbuild, not this one.
+# The front door. The targets are the functions in scripts/targets.py that say
+# so; Kbuild reads the file Kbuild, not this one.
 
 ifneq ($(KERNELRELEASE),)
 $(error Kbuild reads Kbuild; this Makefile is for people)
@@ -12,7 +12,7 @@ PYTHON ?= python3
 # What the targets read; on the command line or in the environment.
 export SERIES KERNEL LLVM KDIR ONLY V
 
-TARGETS := all run test kunit soak matrix compare shell check drivers bench model mutants rust-analyzer clean help
+TARGETS := $(shell sed -n 's/^@target("\(.*\)")$$/\1/p' scripts/targets.py)
 
 .PHONY: $(TARGETS)
 .DEFAULT_GOAL := all

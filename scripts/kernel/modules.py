@@ -9,11 +9,13 @@ of the distribution, where only who asks for them finds them).
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from scripts.kernel import kernels
 from scripts.paths import BUILD, CHECKOUT, LOGS
-from scripts.progress import VERBOSE, Step
+from scripts.progress import VERBOSE, Failed, Step, say
 
 # Of the distribution's modules, those that tests try to load beside ours.
 FOREIGN = ("ib_core", "rdma_rxe", "nvme-rdma")
@@ -157,6 +159,32 @@ def install_distribution(kernel):
         _distribution(tree / kernel.release / "kernel", kernel.stock_rdma)
         _depmod(step, kernel, tree)
     return Modules(tree, None, ())
+
+
+def build_for_kdir(tree):
+    """rdma_restrack.ko for a prepared kernel tree, with the tools of this machine."""
+    config = tree / ".config"
+    if not config.exists():
+        raise Failed("KDIR", f"{tree} is not a prepared kernel tree", None,
+                     "it must be configured, with 'make modules_prepare' or a build")
+    source = tree / "source" if (tree / "source").exists() else tree
+    kernels.warn_if_unknown(kernels.series_of(source))
+    out = BUILD / "kdir"
+    out.mkdir(parents=True, exist_ok=True)
+    with Step(f"rdma_restrack.ko for {tree}", LOGS / "kdir.log") as step:
+        step.run([sys.executable, "-B", "-m", "scripts.ib_core.rdma_tree",
+                  "--kernel-source", source.resolve(), "--kernel-build", tree.resolve(),
+                  "--out", out / "rdma"], cwd=CHECKOUT)
+        (out / "module").mkdir(exist_ok=True)
+        compiler = [f"{name}={os.environ[name]}" for name in ("LLVM", "CC")
+                    if os.environ.get(name)]
+        step.run(["make", f"-j{os.cpu_count()}", "-C", tree.resolve(), f"M={CHECKOUT}",
+                  f"MO={out / 'module'}", f"RDMA_TREE={out / 'rdma'}", *compiler,
+                  "modules"])
+        shutil.copy2(out / "module/rdma_restrack.ko", BUILD / "rdma_restrack.ko")
+    say("build/rdma_restrack.ko is built; the sources of an ib_core that uses it "
+        "are in build/kdir/rdma")
+    return 0
 
 
 def _older(made, source):
