@@ -12,14 +12,14 @@ import os
 import time
 
 from scripts.guest import qemu
-from scripts.kernel import kernels, modules
+from scripts.kernel import kernels, modules, packages
 from scripts.progress import Failed, clock, say
 from tests import results
 
 # What `make matrix` runs: Debian's kernels as shipped, and our debug kernels of
 # both, with either compiler.
 MATRIX = tuple(kernels.Variant(series, name, llvm)
-               for series in reversed(kernels.KNOWN_SERIES)
+               for series in reversed(packages.KNOWN_SERIES)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
 
 # In how many guests the guest tests of one kernel run.

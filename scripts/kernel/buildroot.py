@@ -19,7 +19,7 @@ TOOLS = (
     "libelf-dev libssl-dev libdw-dev cpio kmod rsync python3 pahole xz-utils "
     "zstd perl "
     # ours: semantic patches, make check
-    "coccinelle rust-clippy rustfmt pyflakes3 shellcheck "
+    "coccinelle rust-clippy rustfmt pyflakes3 mypy shellcheck "
     # ours: the picture of make bench, make model
     "gnuplot-nox spin "
     # the virtual machine

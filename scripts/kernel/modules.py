@@ -13,7 +13,7 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts.kernel import kernels
+from scripts.kernel import kernels, packages
 from scripts.paths import BUILD, CHECKOUT, LOGS
 from scripts.progress import VERBOSE, Failed, Step, say
 
@@ -168,7 +168,7 @@ def build_for_kdir(tree):
         raise Failed("KDIR", f"{tree} is not a prepared kernel tree", None,
                      "it must be configured, with 'make modules_prepare' or a build")
     source = tree / "source" if (tree / "source").exists() else tree
-    kernels.warn_if_unknown(kernels.series_of(source))
+    packages.warn_if_unknown(kernels.series_of(source))
     out = BUILD / "kdir"
     out.mkdir(parents=True, exist_ok=True)
     with Step(f"rdma_restrack.ko for {tree}", LOGS / "kdir.log") as step:
