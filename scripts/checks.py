@@ -11,7 +11,7 @@ import sys
 
 from scripts import unsafe_blocks
 from scripts.kernel import modules
-from scripts.paths import CHECKOUT, LOGS
+from scripts.paths import CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests.mutants import mutants as mutation
 
@@ -172,7 +172,7 @@ def run_all(kernel):
     modules.patch_sources(kernel)
     for check in CHECKS:
         try:
-            with Step(f"check: {check.__doc__}", LOGS / f"check-{check.__name__}.log") as step:
+            with Step(f"check: {check.__doc__}", f"check-{check.__name__}") as step:
                 check(step, kernel)
         except Failed as failure:
             failures.append(failure)

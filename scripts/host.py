@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
+from scripts.paths import LOGS
 from scripts.progress import Failed, say
 
 # A program or file that must be there, and the Debian package that has it.
@@ -31,7 +32,7 @@ def _path():
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-def prepare(log):
+def prepare():
     """Installs what the host lacks; without root, says what to run and fails."""
     if not shutil.which("apt-get"):
         raise Failed("host", "this is not a Debian system (no apt-get)", None,
@@ -45,6 +46,7 @@ def prepare(log):
                      f"run as root: apt-get update && {' '.join(command)}")
     say(f"host: installing {', '.join(packages)}")
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    log = LOGS / "host.log"
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as out:
         for words in (["apt-get", "update"], command):

@@ -13,6 +13,8 @@ import threading
 import time
 from pathlib import Path
 
+from scripts.paths import LOGS
+
 VERBOSE = os.environ.get("V", "0") not in ("", "0")
 _BEGIN = time.monotonic()
 
@@ -49,7 +51,7 @@ class Step:
 
     def __init__(self, name, log):
         self.name = name
-        self.log = Path(log)
+        self.log = LOGS / f"{log}.log"
         self._stop = threading.Event()
 
     def __enter__(self):

@@ -10,7 +10,7 @@ from pathlib import Path
 from scripts import cache, checks, host
 from scripts.guest import qemu
 from scripts.kernel import kernels, modules
-from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests import results, suites
 from tests.bench import benchmark
@@ -92,8 +92,8 @@ def soak():
 @target("matrix")
 def matrix():
     """'test' on Debian's kernels of both series, and on debug kernels of both with gcc and clang (two hours the first time)"""
-    host.prepare(LOGS / "host.log")
-    return suites.matrix(lambda variant: kernels.get(variant, LOGS))
+    host.prepare()
+    return suites.matrix(kernels.get)
 
 
 @target("compare")
@@ -158,7 +158,7 @@ def rust_analyzer():
     modules.patch_sources(asked)
     out = modules.folder(asked.variant) / "module"
     modules.build_restrack(asked, out)
-    with Step("rust-project.json", LOGS / "rust-analyzer.log") as step:
+    with Step("rust-project.json", "rust-analyzer") as step:
         step.run(modules.make_command(asked, CHECKOUT, out, target="rust-analyzer"))
         shutil.copy2(out / "rust-project.json", CHECKOUT / "rust-project.json")
     return 0
@@ -183,9 +183,9 @@ def show_help():
 
 def _kernel(name=None):
     """A kernel by name, or the one that KERNEL= asks for, with all it needs."""
-    host.prepare(LOGS / "host.log")
+    host.prepare()
     variant = kernels.Variant.asked(name)
-    return kernels.get(variant, LOGS)
+    return kernels.get(variant)
 
 
 def _conclude(what, verdict):

@@ -19,7 +19,7 @@ TOOLS = (
     "libelf-dev libssl-dev libdw-dev cpio kmod rsync python3 pahole xz-utils "
     "zstd perl "
     # ours: semantic patches, make check
-    "coccinelle rust-clippy rustfmt pyflakes3 mypy shellcheck "
+    "coccinelle rust-clippy rustfmt pyflakes3 shellcheck "
     # ours: the picture of make bench, make model
     "gnuplot-nox spin "
     # the virtual machine
@@ -102,16 +102,15 @@ class BuildRoot:
         return (self.path / "versions").read_text()
 
 
-def get(kind, logs):
+def get(kind):
     """The build root of that kind, made if it is not in the cache."""
     packages = ROOTS[kind]
     name = f"roots/{kind}-{cache.key(packages, debian.SUITES[0])}"
-    return BuildRoot(cache.entry(name, lambda path: _make(path, packages, logs)))
+    return BuildRoot(cache.entry(name, lambda path: _make(path, packages)))
 
 
-def _make(path, packages, logs):
-    with Step("build root (Debian 13 with compilers and tools)",
-              logs / "build-root.log") as step:
+def _make(path, packages):
+    with Step("build root (Debian 13 with compilers and tools)", "build-root") as step:
         # Only root can make a tree of files as they are. Others make a tar in a
         # user namespace and unpack it, so that the tree belongs to them.
         root = not os.geteuid()

@@ -115,17 +115,16 @@ def series_of(source):
                     for name in ("VERSION", "PATCHLEVEL"))
 
 
-def get(variant, logs):
+def get(variant):
     """The kernel of that variant, made if it is not in the cache."""
     packages.warn_if_unknown(variant.series)
-    root = buildroot.get("llvm" if variant.llvm else "gcc", logs)
-    package = packages.get(variant.series, root, logs)
+    root = buildroot.get("llvm" if variant.llvm else "gcc")
+    package = packages.get(variant.series, root)
     if variant.recipe.flavour:
-        package = packages.get_flavour(variant.series, variant.recipe.flavour, package, root,
-                                       logs)
+        package = packages.get_flavour(variant.series, variant.recipe.flavour, package, root)
     if variant.recipe.stock:
-        return _stock(variant, root, package, logs)
-    return _own(variant, root, package, logs)
+        return _stock(variant, root, package)
+    return _own(variant, root, package)
 
 
 def _make(step, root, source, objects, arguments, targets, extra=()):
@@ -135,7 +134,7 @@ def _make(step, root, source, objects, arguments, targets, extra=()):
         readable=[source], writable=[objects]))
 
 
-def _stock(variant, root, package, logs):
+def _stock(variant, root, package):
     """Debian's binary untouched; its build tree back to where modules can be built.
 
     The header package lacks what Rust modules need. Debian's source with
@@ -146,8 +145,7 @@ def _stock(variant, root, package, logs):
     arguments = (*variant.make_arguments, f"LOCALVERSION={local}")
 
     def make(objects):
-        with Step(f"preparing kernel {release} for modules",
-                  logs / f"prepare-{variant.name}.log") as step:
+        with Step(f"preparing kernel {release} for modules", f"prepare-{variant.name}") as step:
             config = (package.headers / ".config").read_text()
             config = config.replace("CONFIG_LOCALVERSION_AUTO=y",
                                     "# CONFIG_LOCALVERSION_AUTO is not set")
@@ -171,7 +169,7 @@ def _stock(variant, root, package, logs):
                   package.folder / "guest", package.folder / "guest-rdma")
 
 
-def _own(variant, root, package, logs):
+def _own(variant, root, package):
     """A kernel of our own configuration, with everything but RDMA built in."""
     recipe = variant.recipe
     fragments = "".join((CONFIGS / f"{name}.config").read_text()
@@ -180,7 +178,7 @@ def _own(variant, root, package, logs):
 
     def make(objects):
         with Step(f"kernel {variant.name} from Debian's source (several minutes)",
-                  logs / f"kernel-{variant.name}.log") as step:
+                  f"kernel-{variant.name}") as step:
             source = package.source
             _make(step, root, source, objects, arguments, ["tinyconfig"])
             config = objects / ".config"

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.kernel import kernels, packages
-from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import VERBOSE, Failed, Step, say
 
 # Of the distribution's modules, those that tests try to load beside ours.
@@ -40,8 +40,7 @@ def build(kernel, extra=(), extra_rdma=()):
     module, rdma, kunit = out / "module", out / "rdma", out / "kunit"
     patch_sources(kernel)
     build_restrack(kernel, module, extra)
-    with Step(f"RDMA modules for {kernel.variant.name}",
-              LOGS / f"{kernel.variant.name}-rdma.log") as step:
+    with Step(f"RDMA modules for {kernel.variant.name}", f"{kernel.variant.name}-rdma") as step:
         step.run(_rdma_tree(kernel, "--build", "--module-symvers",
                             module / "Module.symvers", *extra_rdma,
                             # A quarter of the time that Debian's configuration
@@ -50,7 +49,7 @@ def build(kernel, extra=(), extra_rdma=()):
                             *kernel.variant.make_arguments, "KCFLAGS=-g0"))
     if _has_kunit(kernel):
         with Step(f"KUnit modules for {kernel.variant.name}",
-                  LOGS / f"{kernel.variant.name}-kunit-modules.log") as step:
+                  f"{kernel.variant.name}-kunit-modules") as step:
             kunit.mkdir(exist_ok=True)
             step.run(make_command(
                 kernel, CHECKOUT / "tests/kunit", kunit,
@@ -62,8 +61,7 @@ def build(kernel, extra=(), extra_rdma=()):
 
 def patch_sources(kernel, *words):
     """The kernel's RDMA sources with our semantic patches, in build/<variant>/rdma."""
-    with Step(f"RDMA sources for {kernel.variant.name}",
-              LOGS / f"{kernel.variant.name}-sources.log") as step:
+    with Step(f"RDMA sources for {kernel.variant.name}", f"{kernel.variant.name}-sources") as step:
         (folder(kernel.variant) / "rdma").mkdir(parents=True, exist_ok=True)
         step.run(_rdma_tree(kernel, *words))
 
@@ -71,7 +69,7 @@ def patch_sources(kernel, *words):
 def build_restrack(kernel, out, extra=()):
     """Builds rdma_restrack.ko in that folder and returns its path."""
     with Step(f"rdma_restrack.ko for {kernel.variant.name}",
-              LOGS / f"{kernel.variant.name}-module.log") as step:
+              f"{kernel.variant.name}-module") as step:
         out.mkdir(parents=True, exist_ok=True)
         step.run(make_command(kernel, CHECKOUT, out, *extra))
     return out / "rdma_restrack.ko"
@@ -83,7 +81,7 @@ def build_drivers(kernel):
     patch_sources(kernel)
     build_restrack(kernel, out / "module")
     with Step(f"every RDMA driver for {kernel.variant.name}",
-              LOGS / f"{kernel.variant.name}-drivers.log") as step:
+              f"{kernel.variant.name}-drivers") as step:
         (out / "drivers").mkdir(parents=True, exist_ok=True)
         step.run(_rdma_tree(kernel, "--set", "drivers", "--build",
                             "--module-symvers", out / "module/Module.symvers",
@@ -126,7 +124,7 @@ def install(kernel):
     kunit = tuple(sorted((out / "kunit").glob("*.ko"))) if _has_kunit(kernel) else ()
     modules = [restrack, *sorted((out / "rdma").rglob("*.ko")), *kunit]
     with Step(f"modules of the guest {kernel.variant.name}",
-              LOGS / f"{kernel.variant.name}-install.log") as step:
+              f"{kernel.variant.name}-install") as step:
         updates.mkdir(parents=True, exist_ok=True)
         for old in updates.iterdir():
             if old.name not in {m.name for m in modules}:
@@ -154,7 +152,7 @@ def install_distribution(kernel):
     """/lib/modules with the distribution's own RDMA modules: the C tracker."""
     tree = folder(kernel.variant) / "tree-c"
     with Step(f"Debian's own RDMA modules for {kernel.variant.name}",
-              LOGS / f"{kernel.variant.name}-install-c.log") as step:
+              f"{kernel.variant.name}-install-c") as step:
         (tree / kernel.release).mkdir(parents=True, exist_ok=True)
         _distribution(tree / kernel.release / "kernel", kernel.stock_rdma)
         _depmod(step, kernel, tree)
@@ -171,7 +169,7 @@ def build_for_kdir(tree):
     packages.warn_if_unknown(kernels.series_of(source))
     out = BUILD / "kdir"
     out.mkdir(parents=True, exist_ok=True)
-    with Step(f"rdma_restrack.ko for {tree}", LOGS / "kdir.log") as step:
+    with Step(f"rdma_restrack.ko for {tree}", "kdir") as step:
         step.run([sys.executable, "-B", "-m", "scripts.ib_core.rdma_tree",
                   "--kernel-source", source.resolve(), "--kernel-build", tree.resolve(),
                   "--out", out / "rdma"], cwd=CHECKOUT)

@@ -51,13 +51,13 @@ class Package:
         return self.folder / f"usr/lib/modules/{self.release}"
 
 
-def get(series, root, logs):
+def get(series, root):
     """The newest kernel of the series, or the one that the cache has."""
     pointer = cache.folder() / "kernels" / series / "release"
     with cache.lock(cache.folder() / "locks" / f"kernel-{series}",
                     f"Debian's {series} kernel"):
         if not pointer.exists():
-            release = _download(series, root, logs)
+            release = _download(series, root)
             pointer.with_suffix(".new").write_text(release)
             pointer.with_suffix(".new").rename(pointer)
     release = pointer.read_text()
@@ -65,14 +65,14 @@ def get(series, root, logs):
     return Package(folder, release, folder / "source")
 
 
-def get_flavour(series, flavour, package, root, logs):
+def get_flavour(series, flavour, package, root):
     """Another flavour of that very kernel: made from the same source."""
     base, architecture = package.release.rsplit("-", 1)
     release = f"{base}-{flavour}-{architecture}"
 
     def make(folder):
         with Step(f"Debian's {release} kernel (binary, modules, headers)",
-                  logs / f"kernel-{series}-{flavour}.log") as step:
+                  f"kernel-{series}-{flavour}") as step:
             archive = debian.Archive(step)
             archive.update()
             name = f"linux-binary-{release}"
@@ -86,9 +86,9 @@ def get_flavour(series, flavour, package, root, logs):
     return Package(folder, release, package.source)
 
 
-def _download(series, root, logs):
+def _download(series, root):
     with Step(f"Debian's {series} kernel (binary, modules, headers, source)",
-              logs / f"kernel-{series}.log") as step:
+              f"kernel-{series}") as step:
         archive = debian.Archive(step)
         archive.update()
         # Flavours (cloud, rt) have a word between the version and the architecture.

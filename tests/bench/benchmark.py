@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from scripts.guest import qemu
 from scripts.kernel import modules
-from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests.bench import report
 from tests.bench.figures import UNITS, Row, Setting
@@ -53,7 +53,7 @@ class Subject:
             words.append(f"KBUILD_EXTRA_SYMBOLS={out}/module/Module.symvers "
                          f"{out}/rdma/Module.symvers")
         with Step(f"benchmark module for the {NAMES[side]} tracker",
-                  LOGS / f"{self.kernel.variant.name}-bench-{side}-module.log") as step:
+                  f"{self.kernel.variant.name}-bench-{side}-module") as step:
             folder.mkdir(parents=True, exist_ok=True)
             step.run(modules.make_command(self.kernel, SOURCES, folder, *words))
         return folder / "restrack_bench.ko"
@@ -73,7 +73,7 @@ def programs(root):
     """The folder with the programs that measure, or that are a load."""
     folder = BUILD / "bench-programs"
     folder.mkdir(exist_ok=True)
-    with Step("programs of the benchmark", LOGS / "bench-programs.log") as step:
+    with Step("programs of the benchmark", "bench-programs") as step:
         for source in sorted((SOURCES / "programs").glob("*.c")):
             step.run(root.enter(
                 ["x86_64-linux-gnu-gcc-14", "-O2", "-Wall", "-Werror", "-o",

@@ -4,7 +4,6 @@
 import math
 from dataclasses import dataclass
 
-from scripts.paths import LOGS
 from scripts.progress import Step
 from tests.bench.figures import BYTES, LABELS, LOADS, RATE, SYSTEM_TIME, UNITS, VIRTUAL_TIME, \
     Setting, targets
@@ -227,7 +226,7 @@ def picture(kernel, rows, path):
                    f"set format y '{'10^{%T}' if most > 5 else '%g'}'",
                    f"set yrange [1e{math.floor(least)}:1e{math.ceil(most)}]",
                    "plot " + ", ".join(plots)]
-    with Step("picture", LOGS / "bench-picture.log") as step:
+    with Step("picture", "bench-picture") as step:
         source = path.with_name("bench.gnuplot")
         source.write_text("\n".join([*script, "unset multiplot", ""]))
         step.run(kernel.root.enter(["gnuplot", source], writable=[path.parent]))

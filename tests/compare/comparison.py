@@ -22,7 +22,7 @@ from collections import Counter
 
 from scripts.guest import qemu
 from scripts.kernel import modules
-from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests.compare import captures
 
@@ -70,7 +70,7 @@ def _c_modules(kernel):
     """Debian's modules, and siw: Debian has none, so this one is made of Debian's
     source, against Debian's headers."""
     build = modules.folder(kernel.variant)
-    with Step("siw for the C tracker", LOGS / "compare-siw.log") as step:
+    with Step("siw for the C tracker", "compare-siw") as step:
         built = _build(step, kernel, "drivers/infiniband/sw/siw", build / "siw-c",
                        ("RDMA_SIW",))
         _add(step, kernel, build / "tree-c", built)
@@ -82,7 +82,7 @@ def _rust_modules(kernel):
     made = modules.build(kernel)
     build = modules.folder(kernel.variant)
     tree = build / "tree-compare"
-    with Step("NVMe and RDS for rdma_restrack", LOGS / "compare-users.log") as step:
+    with Step("NVMe and RDS for rdma_restrack", "compare-users") as step:
         built = []
         for folder, options in KERNEL_USERS.items():
             built += _build(

@@ -8,7 +8,7 @@ nothing.
 
 import re
 
-from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Step, say
 
 MODELS = CHECKOUT / "tests/model"
@@ -82,15 +82,13 @@ def explore(step, root, model, mutant):
 def check(root):
     found = 0
     for model in RUNS:
-        with Step(f"the protocol of {model}.pml, in every interleaving",
-                  LOGS / f"model-{model}.log") as step:
+        with Step(f"the protocol of {model}.pml, in every interleaving", f"model-{model}") as step:
             states, error = explore(step, root, model, None)
             if error:
                 step.fail(error)
             say(f"  {states} states")
         for mutant in mutants(model):
-            with Step(f"{model}.pml, {mutant}",
-                      LOGS / f"model-{model}-{mutant}.log") as step:
+            with Step(f"{model}.pml, {mutant}", f"model-{model}-{mutant}") as step:
                 _, error = explore(step, root, model, mutant)
                 if not error:
                     step.fail("the model is broken, and no error was found")

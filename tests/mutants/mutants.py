@@ -22,7 +22,7 @@ from dataclasses import astuple, dataclass
 
 from scripts.guest import qemu
 from scripts.kernel import kernels, modules
-from scripts.paths import CHECKOUT, LOGS
+from scripts.paths import CHECKOUT
 from scripts.progress import Failed, say
 from tests import results, suites
 
@@ -174,7 +174,7 @@ def share(mutants, number, nr):
 
 def try_all(mutants, with_suites):
     """What each of them came to; in a copy. The module as it is comes first."""
-    booted = kernels.get(variant(), LOGS)
+    booted = kernels.get(variant())
     made = modules.build(booted)
     for by in [*([SUITES] if with_suites else []),
                *sorted({m.by for m in mutants if m.is_for_guest_test})]:
