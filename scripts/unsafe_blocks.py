@@ -28,7 +28,7 @@ def count(text):
 
 
 def _is_explained(lines, code, number):
-    """Is there a SAFETY comment above the statement that this line belongs to?"""
+    """Returns true if a SAFETY comment is above the statement that this line belongs to."""
     above = number - 1
     while above >= 0:
         comment = lines[above].strip()
@@ -51,4 +51,4 @@ def check(step, folder):
     say("  " + ", ".join(f"{name} {blocks}" for name, blocks in found.items() if blocks)
         + f"; {sum(found.values())} in all")
     if wrong:
-        step.fail("; ".join(wrong), "see scripts/unsafe_blocks.py")
+        step.fail("; ".join(wrong))
