@@ -7,13 +7,13 @@ tool; prints lines "<operation> <objects> <nanoseconds>".
     python3 -m tests.bench.users <device>
 """
 
-import ctypes
 import os
 import subprocess
 import sys
 import time
 
 from tests.bench.netlink import Link
+from tests.rdma.verbs import Verbs
 
 SIZES = (10, 1000, 10000, 32000, 100000)
 COMMANDS = {
@@ -25,43 +25,6 @@ COMMANDS = {
 # command is repeated until there are enough of them.
 ENOUGH = 0.4
 MOST = 50
-
-
-class Holder:
-    """Protection domains of this process on a device."""
-
-    def __init__(self, device):
-        self._verbs = verbs = ctypes.CDLL("libibverbs.so.1", use_errno=True)
-        verbs.ibv_get_device_list.restype = ctypes.POINTER(ctypes.c_void_p)
-        verbs.ibv_get_device_name.restype = ctypes.c_char_p
-        verbs.ibv_get_device_name.argtypes = [ctypes.c_void_p]
-        verbs.ibv_open_device.restype = ctypes.c_void_p
-        verbs.ibv_open_device.argtypes = [ctypes.c_void_p]
-        verbs.ibv_alloc_pd.restype = ctypes.c_void_p
-        verbs.ibv_alloc_pd.argtypes = [ctypes.c_void_p]
-        self._context = verbs.ibv_open_device(self._find(device))
-        if not self._context:
-            self._fail("ibv_open_device")
-        self.count = 0
-
-    def _find(self, device):
-        for found in self._verbs.ibv_get_device_list(None):
-            if found is None:
-                sys.exit(f"libibverbs does not know {device}")
-            if self._verbs.ibv_get_device_name(found) == device.encode():
-                return found
-        return None
-
-    @staticmethod
-    def _fail(function):
-        sys.exit(f"{function}: {os.strerror(ctypes.get_errno())}")
-
-    def grow(self, count):
-        """Allocates until there are so many."""
-        while self.count < count:
-            if not self._verbs.ibv_alloc_pd(self._context):
-                self._fail("ibv_alloc_pd")
-            self.count += 1
 
 
 def system_time(command):
@@ -85,10 +48,14 @@ def dump_time(link, index):
 
 
 def main(device):
-    holder, link = Holder(device), Link()
+    verbs, link = Verbs(), Link()
+    verbs.context("ctx", device)
     index = link.index(device)
+    held = 0
     for size in SIZES:
-        holder.grow(size)
+        for i in range(held, size):
+            verbs.pd(f"pd{i}", "ctx")
+        held = size
         for op, command in COMMANDS.items():
             print(op, size, system_time(command), flush=True)
         # For each object the tool also looks up the name of its process. This

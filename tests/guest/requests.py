@@ -16,7 +16,6 @@ anything; the last line says how many tasks the kernel has more than before.
 next step: "refused", "moved", "gone".
 """
 
-import ctypes
 import errno
 import os
 import signal
@@ -24,8 +23,8 @@ import sys
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-from tests.guest import uverbs, verbs
-from tests.rdma.libibverbs import INT, P, U32, MwBind, MwBindInfo, Qp, QpAttr, QpCap, QpInitAttr
+from tests.guest import uverbs
+from tests.rdma.verbs import Verbs
 
 # ---- answers that cannot be written
 
@@ -143,49 +142,6 @@ def hold(name, by_write):
 
 # ---- a memory window that is bound
 
-QPT_RC = 2
-MW_TYPE_1 = 1
-LOCAL_WRITE, REMOTE_WRITE, MW_BIND = 1, 2, 16
-INIT, RTR, RTS = 1, 2, 3
-STATE, ACCESS, PKEY, PORT = 1 << 0, 1 << 3, 1 << 4, 1 << 5
-AV, MTU, TIMEOUT, RETRY, RNR_RETRY, RQ_PSN = 1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12
-MAX_RD, MIN_RNR, SQ_PSN, MAX_DEST_RD, DEST = 1 << 13, 1 << 15, 1 << 16, 1 << 17, 1 << 20
-# Where the functions of the driver are in struct ibv_context.
-ALLOC_MW, BIND_MW, DEALLOC_MW = 7, 8, 9
-REREG_PD = 2
-
-
-def driver_function(context, index, result, *arguments):
-    table = ctypes.cast(context, ctypes.POINTER(P))
-    return ctypes.CFUNCTYPE(result, *arguments)(table[1 + index])
-
-
-def check(what, error):
-    if error:
-        sys.exit(f"{what}: error {error}")
-
-
-def connect(qp, context, gid_index):
-    """To itself: a window is bound with a request of the send queue."""
-    modify = verbs.function("ibv_modify_qp", INT, P, P, INT)
-    query_gid = verbs.function("ibv_query_gid", INT, P, ctypes.c_uint8, INT, P)
-    attr = QpAttr(qp_state=INIT, port_num=1, qp_access_flags=REMOTE_WRITE)
-    check("INIT", modify(qp, ctypes.byref(attr), STATE | PKEY | PORT | ACCESS))
-    number = ctypes.cast(qp, ctypes.POINTER(Qp)).contents.qp_num
-    attr = QpAttr(qp_state=RTR, path_mtu=3, dest_qp_num=number, max_dest_rd_atomic=1,
-                  min_rnr_timer=12)
-    attr.ah_attr.is_global = 1
-    attr.ah_attr.port_num = 1
-    attr.ah_attr.hop_limit = 1
-    attr.ah_attr.sgid_index = gid_index
-    check("gid", query_gid(context, 1, gid_index, ctypes.addressof(attr.ah_attr)))
-    check("RTR", modify(qp, ctypes.byref(attr),
-                        STATE | AV | MTU | DEST | RQ_PSN | MAX_DEST_RD | MIN_RNR))
-    attr = QpAttr(qp_state=RTS, timeout=14, retry_cnt=7, rnr_retry=7, max_rd_atomic=1)
-    check("RTS", modify(qp, ctypes.byref(attr),
-                        STATE | TIMEOUT | RETRY | RNR_RETRY | SQ_PSN | MAX_RD))
-
-
 def next_step(word):
     print(word, flush=True)
     signal.sigwait([signal.SIGUSR1])
@@ -193,32 +149,28 @@ def next_step(word):
 
 def window(name, gid_index):
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
-    rereg = verbs.function("ibv_cmd_rereg_mr", INT, P, U32, P, ctypes.c_size_t, ctypes.c_uint64,
-                           INT, P, P, ctypes.c_size_t, P, ctypes.c_size_t)
-    context = verbs.device(name)
-    pd, other = (verbs.checked(verbs.alloc_pd(context), "ibv_alloc_pd") for _ in range(2))
-    cq = verbs.checked(verbs.create_cq(context, 16, None, None, 0), "ibv_create_cq")
-    init = QpInitAttr(None, cq, cq, None, QpCap(4, 4, 1, 1, 0), QPT_RC, 1)
-    qp = verbs.checked(verbs.create_qp(pd, init), "ibv_create_qp")
-    connect(qp, context, gid_index)
-    buffer = ctypes.addressof(verbs.buffer)
-    mr = verbs.checked(verbs.reg_mr(pd, buffer, verbs.PAGE,
-                                    LOCAL_WRITE | REMOTE_WRITE | MW_BIND), "ibv_reg_mr")
-    mw = verbs.checked(driver_function(context, ALLOC_MW, P, P, INT)(pd, MW_TYPE_1), "alloc_mw")
-    bind = MwBind(1, 0, MwBindInfo(mr, buffer, verbs.PAGE, REMOTE_WRITE))
-    check("bind_mw", driver_function(context, BIND_MW, INT, P, P, P)(qp, mw, ctypes.byref(bind)))
+    verbs = Verbs()
+    verbs.context("ctx", name)
+    verbs.pd("pd", "ctx")
+    verbs.pd("other", "ctx")
+    verbs.cq("cq", "ctx")
+    verbs.qp("qp", "pd", "cq")
+    verbs.init("qp")
+    verbs.connect_to_itself("qp", name, gid_index)
+    verbs.bindable("mr", "pd")
+    verbs.window("mw", "ctx", "pd", "qp", "cq", "mr")
     next_step("bound")
     for _ in range(3):
-        error = verbs.dereg_mr(mr)
-        if error != errno.EINVAL:
-            sys.exit(f"ibv_dereg_mr: {error} instead of a refusal")
+        try:
+            verbs.destroy("mr")
+            sys.exit("ibv_dereg_mr: no refusal")
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                sys.exit(f"ibv_dereg_mr: {error} instead of a refusal")
     next_step("refused")
-    ask, answer = ctypes.create_string_buffer(56), ctypes.create_string_buffer(8)
-    check("rereg_mr", rereg(mr, REREG_PD, None, 0, 0, 0, other, ask, len(ask),
-                            answer, len(answer)))
+    verbs.reregister("mr", "other")
     next_step("moved")
-    check("dealloc_mw", driver_function(context, DEALLOC_MW, INT, P)(mw))
-    check("ibv_dereg_mr", verbs.dereg_mr(mr))
+    verbs.destroy("mw", "mr")
     next_step("gone")
 
 
@@ -229,7 +181,7 @@ def main():
     elif what == "hold":
         hold(name, more[0] == "write")
     else:
-        window(name, int(more[0]))
+        window(name, more[0])
 
 
 main()

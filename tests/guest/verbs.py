@@ -23,92 +23,31 @@ import threading
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
-from tests.rdma.libibverbs import P, Qp, QpCap, QpInitAttr, SrqInitAttr
+from tests.rdma.verbs import Verbs
 
-verbs = ctypes.CDLL("libibverbs.so.1", use_errno=True)
-QPT_RC = 2
-ACCESS_LOCAL_WRITE = 1
-PAGE = 4096
 PR_SET_PDEATHSIG = 1
 
 
-def function(name, result, *arguments):
-    f = getattr(verbs, name)
-    f.restype = result
-    f.argtypes = arguments
-    return f
-
-
-get_device_list = function("ibv_get_device_list", ctypes.POINTER(P), P)
-get_device_name = function("ibv_get_device_name", ctypes.c_char_p, P)
-open_device = function("ibv_open_device", P, P)
-alloc_pd = function("ibv_alloc_pd", P, P)
-dealloc_pd = function("ibv_dealloc_pd", ctypes.c_int, P)
-create_cq = function("ibv_create_cq", P, P, ctypes.c_int, P, P, ctypes.c_int)
-destroy_cq = function("ibv_destroy_cq", ctypes.c_int, P)
-reg_mr = function("ibv_reg_mr", P, P, P, ctypes.c_size_t, ctypes.c_int)
-dereg_mr = function("ibv_dereg_mr", ctypes.c_int, P)
-create_srq = function("ibv_create_srq", P, P, ctypes.POINTER(SrqInitAttr))
-destroy_srq = function("ibv_destroy_srq", ctypes.c_int, P)
-create_qp = function("ibv_create_qp", P, P, ctypes.POINTER(QpInitAttr))
-destroy_qp = function("ibv_destroy_qp", ctypes.c_int, P)
-
-buffer = ctypes.create_string_buffer(2 * PAGE)
-
-
-def checked(pointer, what):
-    if not pointer:
-        sys.exit(f"{what}: error {ctypes.get_errno()}")
-    return pointer
-
-
-def device(name):
-    devices = get_device_list(None)
-    i = 0
-    while devices[i]:
-        if get_device_name(devices[i]).decode() == name:
-            return checked(open_device(devices[i]), "ibv_open_device")
-        i += 1
-    sys.exit(f"no device {name}")
-
-
-def make(context, numbers):
-    """Returns what was made, as pairs of an object and what destroys it."""
-    made = []
-
-    def keep(pointer, what, destroy):
-        made.append((checked(pointer, what), destroy))
-        return pointer
-
-    def pd():
-        return keep(alloc_pd(context), "ibv_alloc_pd", dealloc_pd)
-
-    def cq():
-        return keep(create_cq(context, 16, None, None, 0), "ibv_create_cq", destroy_cq)
-
-    pds = [pd() for _ in range(numbers["pd"])]
-    cqs = [cq() for _ in range(numbers["cq"])]
-    for _ in range(numbers["mr"]):
-        keep(reg_mr(pds[0], ctypes.addressof(buffer), PAGE, ACCESS_LOCAL_WRITE),
-             "ibv_reg_mr", dereg_mr)
-    for _ in range(numbers["srq"]):
-        keep(create_srq(pds[0], SrqInitAttr(None, 1, 1, 0)), "ibv_create_srq", destroy_srq)
-    for _ in range(numbers["qp"]):
-        attr = QpInitAttr(None, cqs[0], cqs[0], None, QpCap(1, 1, 1, 1, 0), QPT_RC, 0)
-        qp = keep(create_qp(pds[0], attr), "ibv_create_qp", destroy_qp)
-        print("qp", ctypes.cast(qp, ctypes.POINTER(Qp)).contents.qp_num)
-    return made
+def make(verbs, numbers):
+    """Makes that many objects of each type."""
+    verbs.many("pd", "pd", numbers["pd"], "ctx")
+    verbs.many("cq", "cq", numbers["cq"], "ctx")
+    verbs.many("mr", "mr", numbers["mr"], "pd0")
+    verbs.many("srq", "srq", numbers["srq"], "pd0")
+    verbs.many("qp", "qp", numbers["qp"], "pd0", "cq0")
+    for i in range(numbers["qp"]):
+        print("qp", verbs.number(f"qp{i}"))
 
 
 def work(name, numbers):
-    context = device(name)
+    """Makes the objects on a device, and all but the last time destroys them; returns their owner."""
+    verbs = Verbs()
+    verbs.context("ctx", name)
     for i in range(numbers["rounds"]):
-        made = make(context, numbers)
-        if i + 1 < numbers["rounds"]:
-            for pointer, destroy in reversed(made):
-                error = destroy(pointer)
-                if error:
-                    sys.exit(f"cannot destroy an object: {error}")
+        if i:
+            verbs.close("ctx")
+        make(verbs, numbers)
+    return verbs
 
 
 def children(name, numbers):

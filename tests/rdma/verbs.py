@@ -103,9 +103,9 @@ class Verbs:
             del self._objects[name]
             self._buffers.pop(name, None)
 
-    def close(self):
-        """Destroys everything, the latest first."""
-        self.destroy(*reversed(list(self._objects)))
+    def close(self, *kept):
+        """Destroys everything but what is kept, the latest first."""
+        self.destroy(*(name for name in reversed(list(self._objects)) if name not in kept))
 
     def context(self, name, device):
         devices = self._ibv.ibv_get_device_list(None)
