@@ -4,7 +4,7 @@
 # `make run`: RDMA programs on a virtual device, and what the tracker knows
 # about them. TRACKER=c shows the same with the tracker inside ib_core.
 set -u
-. "$CHECKOUT/scripts/guest/rxe.sh"
+. "$CHECKOUT/scripts/guest/rdma.sh"
 
 fail() {
 	printf '\nFAILED: %s\n' "$*"
@@ -21,15 +21,6 @@ explain() {
 show() {
 	printf '$ %s\n' "$*"
 	"$@" || fail "'$*' ended with code $?"
-}
-
-# Removes a module after those that use it.
-unload() {
-	local holder
-	for holder in /sys/module/"$1"/holders/*; do
-		[ ! -e "$holder" ] || unload "$(basename "$holder")"
-	done
-	[ ! -d /sys/module/"$1" ] || show rmmod "$1"
 }
 
 # Waits until a list of tracked objects has at least so many of a program.
@@ -66,7 +57,7 @@ show rdma resource show
 
 explain "Now two pairs of programs talk to each other: ibv_rc_pingpong sends a message to and fro, and" \
 	"rping does it with connections that it sets up by address, as one does with sockets."
-index=$(gid_index)
+index=$(gid_index rxe0)
 pingpong="ibv_rc_pingpong -d rxe0 -g $index -n 100000000"
 $pingpong >/tmp/pp-server 2>&1 &
 await qp ibv_rc_pingpong 1
@@ -115,10 +106,7 @@ explain "Last, everything is unloaded, in the reverse order. While ib_core is lo
 	"cannot be removed, for it is in use."
 show rdma link delete rxe0
 show ip link delete net0
-if [ "${TRACKER-}" = c ]; then
-	unload ib_core
-else
-	unload rdma_restrack
-fi
+unload ib_core "show rmmod"
+unload rdma_restrack "show rmmod"
 ! grep -E '^(rdma_restrack|ib_core|rdma_rxe) ' /proc/modules || fail "modules are left"
 printf '\n# Nothing is left. The machine powers off.\n'

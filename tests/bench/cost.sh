@@ -8,7 +8,7 @@
 #
 #	cost.sh <benchmark module> <name of the tracker>
 set -eu
-. "$CHECKOUT/scripts/guest/rxe.sh"
+. "$CHECKOUT/scripts/guest/rdma.sh"
 files=/sys/kernel/debug/restrack_bench
 clock=/sys/devices/system/clocksource/clocksource0/current_clocksource
 

@@ -11,7 +11,7 @@
 #
 # Programs is a folder, modules one that takes the place of /lib/modules.
 set -eu -o pipefail
-. "$CHECKOUT/scripts/guest/rxe.sh"
+. "$CHECKOUT/scripts/guest/rdma.sh"
 parameters=/sys/module/restrack_bench/parameters
 programs=$1
 

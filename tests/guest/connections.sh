@@ -25,7 +25,7 @@ expect_end()
 pingpong_shows_both_ends()
 {
 	program=ibv_$1_pingpong
-	gid=$(gid_of rxe0)
+	gid=$(gid_index rxe0)
 	start_sender server "$program" -d rxe0 -g "$gid" -n 100000000
 	server=$pid
 	await 20 listening 4853 || fail "$(cat "$TMPDIR/server")"

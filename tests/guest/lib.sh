@@ -10,6 +10,7 @@
 # does, everything that it started or made is removed.
 
 set -u
+. ../../scripts/guest/rdma.sh
 export LC_ALL=C.UTF-8
 
 : "${TMPDIR:=/tmp}"
@@ -107,21 +108,10 @@ clean_up()
 	modprobe -qr veth 2>/dev/null
 }
 
-unload()
-{
-	for module in "$@"; do
-		[ ! -d "/sys/module/$module" ] || rmmod "$module" || return 1
-	done
-}
-
-# From the top down. modprobe also removes what only the drivers need.
+# What the drivers need besides goes with modprobe.
 unload_all()
 {
-	unload rdma_ucm rdma_cm iw_cm ib_cm ib_umad &&
-	for module in rdma_rxe siw; do
-		[ ! -d "/sys/module/$module" ] || modprobe -r $module || return 1
-	done &&
-	unload ib_uverbs ib_uverbs_support ib_core rdma_restrack
+	unload ib_core "modprobe -r" && unload rdma_restrack rmmod
 }
 
 finish()
@@ -233,16 +223,6 @@ address_of()
 	rxe*) echo $RXE_ADDRESS ;;
 	siw*) echo $SIW_ADDRESS ;;
 	esac
-}
-
-# gid_of DEVICE: the index of the GID with the device's IPv4 address
-gid_of()
-{
-	for gid in "/sys/class/infiniband/$1/ports/1/gids/"*; do
-		case $(cat "$gid") in
-		*:ffff:0a5b:*) echo "${gid##*/}"; return ;;
-		esac
-	done
 }
 
 # ---- what the tracker shows ------------------------------------------------

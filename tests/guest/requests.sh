@@ -49,7 +49,7 @@ step()
 # rxe refuses to deregister an MR while a memory window is bound to it.
 refused_mr_stays_listed()
 {
-	start window "$HERE/requests.py" rxe0 window "$(gid_of rxe0)"
+	start window "$HERE/requests.py" rxe0 window "$(gid_index rxe0)"
 	window=$pid
 	await 60 prints window bound || fail "$(cat "$TMPDIR/window")"
 	mrn=$(list rxe0 mr " pid $window " | field mrn)

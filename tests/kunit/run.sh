@@ -6,6 +6,7 @@
 # $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or unload.
 # With FIRST_FAILURE set the guest ends with the first test that fails.
 set -u
+. "$CHECKOUT/scripts/guest/rdma.sh"
 . "$CHECKOUT/tests/leaks.sh"
 suites=/sys/kernel/debug/kunit
 seen=" "
@@ -53,17 +54,8 @@ for module in rdma_restrack "$@"; do
 	collect "$module"
 done
 
-# Whoever needs the module goes first. Of the RDMA modules that came along, modprobe
-# leaves those behind that needed each other.
-unload() {
-	for holder in "/sys/module/$1/holders"/*; do
-		[ ! -e "$holder" ] || unload "$(basename "$holder")"
-	done
-	modprobe -r "$1"
-}
-
 for module in $loaded; do
-	unload "$module" || {
+	unload "$module" rmmod || {
 		echo "$module does not unload"
 		failed=1
 	}
