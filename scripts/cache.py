@@ -16,6 +16,7 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from scripts.progress import say
@@ -23,19 +24,19 @@ from scripts.progress import say
 STAMP = ".complete"
 
 
-def folder():
+def folder() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "rdma_restrack"
 
 
-def key(*parts):
+def key(*parts: object) -> str:
     """A short hash of everything that an entry's content depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @contextlib.contextmanager
-def lock(path, reason):
+def lock(path: Path, reason: str) -> Iterator[None]:
     """Holds the lock file at path; says so when it has to wait for it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -47,11 +48,11 @@ def lock(path, reason):
         yield
 
 
-def whole(name):
+def whole(name: str) -> bool:
     return (folder() / name / STAMP).exists()
 
 
-def entry(name, make):
+def entry(name: str, make: Callable[[Path], None]) -> Path:
     """The folder of that name, filled by make(folder) if it is not whole."""
     path = folder() / name
     if whole(name):

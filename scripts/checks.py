@@ -8,11 +8,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterable
+from pathlib import Path
 
 from scripts import unsafe_blocks
 from scripts.kernel import modules
-from scripts.paths import CHECKOUT
-from scripts.progress import Failed, Step, say
+from scripts.kernel.kernels import Kernel
+from scripts.paths import BUILD, CHECKOUT
+from scripts.progress import Failed, Step, Word, say
 from tests.mutants import mutants as mutation
 
 HEADER = CHECKOUT / "include/rdma/restrack.h"
@@ -21,7 +24,7 @@ HEADER = CHECKOUT / "include/rdma/restrack.h"
 _PANIC = re.compile(r"panic|unwrap_failed|expect_failed|rust_helper_BUG|slice_\w+_fail")
 
 
-def files():
+def files() -> list[Path]:
     """The files of the project: what git would commit."""
     if (CHECKOUT / ".git").exists() and shutil.which("git"):
         listed = subprocess.run(
@@ -31,21 +34,21 @@ def files():
         found = [CHECKOUT / name for name in sorted(names)]
         return [path for path in found if path.is_file()]
     return [path for path in sorted(CHECKOUT.rglob("*"))
-            if path.is_file() and not path.is_relative_to(modules.BUILD)
+            if path.is_file() and not path.is_relative_to(BUILD)
             and ".git" not in path.parts]
 
 
-def having(*suffixes):
+def having(*suffixes: str) -> list[Path]:
     return [path for path in files() if path.suffix in suffixes]
 
 
-def shell_scripts():
+def shell_scripts() -> list[Path]:
     return [path for path in files() if not path.suffix or path.suffix == ".sh"
             if path.open("rb").read(64).startswith((b"#!/bin/sh", b"#!/bin/bash"))
             or path.suffix == ".sh"]
 
 
-def spdx(step, _kernel):
+def spdx(step: Step, _kernel: Kernel) -> None:
     """SPDX line in every file"""
     without = []
     for path in files():
@@ -59,13 +62,13 @@ def spdx(step, _kernel):
         step.fail(f"no SPDX line in {', '.join(without)}")
 
 
-def rustfmt(step, kernel):
+def rustfmt(step: Step, kernel: Kernel) -> None:
     """Rust is formatted"""
     step.run(_inside(kernel, "rustfmt", "--check", "--edition", "2021",
                      *having(".rs")), "see the log, or run rustfmt")
 
 
-def clippy(step, kernel):
+def clippy(step: Step, kernel: Kernel) -> None:
     """clippy has nothing to say, warnings are errors"""
     out = modules.folder(kernel.variant) / "clippy"
     out.mkdir(parents=True, exist_ok=True)
@@ -73,12 +76,12 @@ def clippy(step, kernel):
     step.run(modules.make_command(kernel, CHECKOUT, out, "CLIPPY=1", "W=e"))
 
 
-def unsafe(step, _kernel):
+def unsafe(step: Step, _kernel: Kernel) -> None:
     """every unsafe block says why it is sound"""
     unsafe_blocks.check(step, CHECKOUT / "rust")
 
 
-def panics(step, kernel):
+def panics(step: Step, kernel: Kernel) -> None:
     """nothing in the module can panic"""
     # Debian's kernel checks sums, indices and slices at run time. A check that the compiler
     # could not show to be idle refers to the function that it fails with.
@@ -93,7 +96,7 @@ def panics(step, kernel):
         step.fail(f"it refers to {', '.join(paths)}")
 
 
-def wrong_uses(step, kernel):
+def wrong_uses(step: Step, kernel: Kernel) -> None:
     """what the types forbid does not compile"""
     out = modules.folder(kernel.variant)
     step.run(kernel.root.enter(
@@ -102,20 +105,20 @@ def wrong_uses(step, kernel):
         readable=[CHECKOUT, kernel.source, kernel.objects], writable=[out]), "see the log")
 
 
-def patches(step, kernel):
+def patches(step: Step, kernel: Kernel) -> None:
     """a semantic patch that no longer applies says so"""
     step.run(_inside(kernel, "python3", "-B", "-m", "scripts.ib_core.stale_patches",
                      "--kernel-source", kernel.source), "see the log")
 
 
-def mutants(step, _kernel):
+def mutants(step: Step, _kernel: Kernel) -> None:
     """each mutant says what there is to break"""
     if wrong := mutation.stale():
         step.note("\n".join(wrong))
         step.fail("; ".join(wrong))
 
 
-def checkpatch(step, kernel):
+def checkpatch(step: Step, kernel: Kernel) -> None:
     """the C follows the kernel's style"""
     step.run(_inside(kernel, "perl", kernel.source / "scripts/checkpatch.pl",
                      "--no-tree", "--no-summary", "--show-types", "--terse",
@@ -124,7 +127,7 @@ def checkpatch(step, kernel):
                      *having(".c", ".h")))
 
 
-def kernel_doc(step, kernel):
+def kernel_doc(step: Step, kernel: Kernel) -> None:
     """every name in the header is documented"""
     tool = kernel.source / "tools/docs/kernel-doc"
     if not tool.exists():
@@ -132,12 +135,21 @@ def kernel_doc(step, kernel):
     step.run(_inside(kernel, tool, "-none", "-Wall", "-Werror", HEADER))
 
 
-def python(step, kernel):
+def python(step: Step, kernel: Kernel) -> None:
     """Python compiles and has no loose names"""
     step.run(_inside(kernel, "pyflakes3", *having(".py")))
 
 
-def shell(step, kernel):
+def types(step: Step, kernel: Kernel) -> None:
+    """the types of the Python are right"""
+    # Debian 12 has this version; programs for the guest may not ask for more, either.
+    BUILD.joinpath("mypy").mkdir(exist_ok=True)
+    step.run(_inside(kernel, "mypy", "--strict", "--explicit-package-bases",
+                     "--python-version", "3.11", "--cache-dir", BUILD / "mypy",
+                     *having(".py"), writable=[BUILD / "mypy"]))
+
+
+def shell(step: Step, kernel: Kernel) -> None:
     """shell scripts have no warnings from shellcheck"""
     step.run(_inside(kernel, "shellcheck", "--severity=warning", "--external-sources",
                      # Words are split on purpose where nothing is quoted; and
@@ -146,27 +158,27 @@ def shell(step, kernel):
                      "--shell=bash", *shell_scripts()))
 
 
-def unit_tests():
+def unit_tests() -> list[str]:
     """The names of the modules with unit tests."""
     return [".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
             for path in having(".py") if path.name.startswith("test_")]
 
 
-def parsers(step, _kernel):
+def parsers(step: Step, _kernel: Kernel) -> None:
     """what reads the captures of the comparison passes its tests"""
     step.run([sys.executable, "-B", "-m", "unittest", *unit_tests()], "see the log", cwd=CHECKOUT)
 
 
-CHECKS = (spdx, rustfmt, clippy, unsafe, panics, wrong_uses, patches, mutants, checkpatch, kernel_doc, python,
-          shell, parsers)
+CHECKS = (spdx, rustfmt, clippy, unsafe, panics, wrong_uses, patches, mutants, checkpatch,
+          kernel_doc, python, types, shell, parsers)
 
 
-def _inside(kernel, *command):
-    return kernel.root.enter(command, readable=[CHECKOUT, kernel.source],
+def _inside(kernel: Kernel, *command: Word, writable: Iterable[Path] = ()) -> list[str]:
+    return kernel.root.enter(command, readable=[CHECKOUT, kernel.source], writable=writable,
                              directory=CHECKOUT)
 
 
-def run_all(kernel):
+def run_all(kernel: Kernel) -> int:
     """Every check; 1 if any found something."""
     failures = []
     modules.patch_sources(kernel)

@@ -21,18 +21,18 @@ NEEDED_BY_USERS = (
 )
 
 
-def lacking():
+def lacking() -> list[str]:
     needed = NEEDED + (NEEDED_BY_USERS if os.geteuid() else ())
     return [package for what, package in needed
             if not (Path(what).exists() if what.startswith("/")
                     else shutil.which(what, path=_path()))]
 
 
-def _path():
+def _path() -> str:
     return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
 
 
-def prepare():
+def prepare() -> None:
     """Installs what the host lacks; without root, says what to run and fails."""
     if not shutil.which("apt-get"):
         raise Failed("host", "this is not a Debian system (no apt-get)", None,

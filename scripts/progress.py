@@ -11,9 +11,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
 
 from scripts.paths import LOGS
+
+# A word of a command line.
+Word = str | Path
 
 VERBOSE = os.environ.get("V", "0") not in ("", "0")
 _BEGIN = time.monotonic()
@@ -22,11 +28,12 @@ _BEGIN = time.monotonic()
 class Failed(Exception):
     """A step that could not be done: what, why, where to look, what to do."""
 
-    def __init__(self, what, why, log=None, hint=None):
+    def __init__(self, what: str, why: str, log: Path | None = None,
+                 hint: str | None = None) -> None:
         super().__init__(what)
         self.what, self.why, self.log, self.hint = what, why, log, hint
 
-    def __str__(self):
+    def __str__(self) -> str:
         line = f"{self.what}: {self.why}"
         if self.log:
             line += f" (log: {self.log})"
@@ -35,11 +42,11 @@ class Failed(Exception):
         return line
 
 
-def clock(seconds):
+def clock(seconds: float) -> str:
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
-def say(text):
+def say(text: str) -> None:
     """One line of progress, with the time since the program began."""
     print(f"[{clock(time.monotonic() - _BEGIN):>5}] {text}", flush=True)
 
@@ -49,12 +56,12 @@ class Step:
 
     PULSE = 30
 
-    def __init__(self, name, log):
+    def __init__(self, name: str, log: str) -> None:
         self.name = name
         self.log = LOGS / f"{log}.log"
         self._stop = threading.Event()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         self.log.parent.mkdir(parents=True, exist_ok=True)
         self.log.write_bytes(b"")
         self._start = time.monotonic()
@@ -63,15 +70,15 @@ class Step:
         self._pulse.start()
         return self
 
-    def __exit__(self, kind, error, trace):
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
+                 trace: TracebackType | None) -> None:
         self._stop.set()
         self._pulse.join()
         took = time.monotonic() - self._start
         if error is None:
             say(f"{self.name}: done in {took:.1f} s")
-        return False
 
-    def _show_life(self):
+    def _show_life(self) -> None:
         terminal = sys.stdout.isatty() and not VERBOSE
         while not self._stop.wait(1 if terminal else self.PULSE):
             took = clock(time.monotonic() - self._start)
@@ -80,32 +87,31 @@ class Step:
             else:
                 say(f"{self.name}: still at it after {took} ({self.log})")
 
-    def fail(self, why, hint=None):
+    def fail(self, why: str, hint: str | None = None) -> NoReturn:
         raise Failed(self.name, why, self.log, hint)
 
-    def note(self, text):
+    def note(self, text: str) -> None:
         with self.log.open("a") as log:
             log.write(text + "\n")
 
-    def run(self, command, hint=None, ok=(0,), **kwargs):
-        """Runs a command into the log; any other exit code fails the step."""
-        command = [str(word) for word in command]
-        self.note("+ " + " ".join(command))
+    def run(self, command: Iterable[Word], hint: str | None = None, **kwargs: Any) -> None:
+        """Runs a command into the log; an exit code other than 0 fails the step."""
+        words = [str(word) for word in command]
+        self.note("+ " + " ".join(words))
         if VERBOSE:
-            print("+ " + " ".join(command), flush=True)
+            print("+ " + " ".join(words), flush=True)
         kwargs.setdefault("stdin", subprocess.DEVNULL)
         with self.log.open("ab") as log:
             try:
-                code = subprocess.run(command, stdout=log, stderr=log,
+                code = subprocess.run(words, stdout=log, stderr=log,
                                       check=False, **kwargs).returncode
             except FileNotFoundError as error:
                 self.fail(f"{error.filename} is not installed", hint)
-        if code not in ok:
-            self.fail(f"{Path(command[0]).name} ended with code {code}: "
+        if code:
+            self.fail(f"{Path(words[0]).name} ended with code {code}: "
                       f"{self.last_words()}", hint)
-        return code
 
-    def last_words(self):
+    def last_words(self) -> str:
         """The line of the log that most likely says what went wrong."""
         lines = [line.strip() for line in
                  self.log.read_text(errors="replace").splitlines()]

@@ -5,11 +5,14 @@ import functools
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from scripts import cache, checks, host
 from scripts.guest import qemu
+from scripts.guest.qemu import Verdict
 from scripts.kernel import kernels, modules
+from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests import results, suites
@@ -24,7 +27,8 @@ Variables:
   KERNEL=stock      kernel of 'all', 'shell', 'drivers', 'rust-analyzer': stock, stock-rt,
                     debug, debug-rt, kasan, kcsan
   LLVM=1            our own kernels, and what is built for them, with clang
-  KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with this machine's tools
+  KDIR=<folder>     'all': build rdma_restrack.ko for that prepared kernel, with the
+                    tools of this machine
   ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*";
                     'kunit': only suites with such a name, e.g. restrack_c_*;
                     'mutants': only those whose name matches this
@@ -32,19 +36,22 @@ Variables:
 Logs are in build/logs; downloads and kernels are in {cache}.
 """
 
-TARGETS = {}
+# Does its work and returns an exit code, or what does the rest of the work.
+Target = Callable[[], int | Callable[[], int]]
+
+TARGETS: dict[str, Target] = {}
 
 
-def target(name):
+def target(name: str) -> Callable[[Target], Target]:
     """Makes a function a target. The Makefile finds the names of all targets by this word."""
-    def add(function):
+    def add(function: Target) -> Target:
         TARGETS[name] = function
         return function
     return add
 
 
 @target("all")
-def build():
+def build() -> int:
     """build rdma_restrack.ko and the RDMA modules for Debian's kernel"""
     if os.environ.get("KDIR"):
         return modules.build_for_kdir(Path(os.environ["KDIR"]))
@@ -54,7 +61,7 @@ def build():
 
 
 @target("run")
-def demo():
+def demo() -> int:
     """boot Debian's kernel, run RDMA programs on a virtual device, show what is tracked"""
     stock = _kernel("stock")
     made = modules.build(stock)
@@ -66,7 +73,7 @@ def demo():
 
 
 @target("test")
-def test():
+def test() -> int:
     """all KUnit suites and guest tests, on our debug kernel and on Debian's own"""
     # With KERNEL=, that kernel takes the place of the debug kernel.
     return suites.test(list(dict.fromkeys(
@@ -74,7 +81,7 @@ def test():
 
 
 @target("kunit")
-def kunit():
+def kunit() -> int:
     """KUnit suites only, on the debug kernel: the quick answer after an edit"""
     asked = _kernel(os.environ.get("KERNEL") or "debug")
     total = results.Total()
@@ -83,33 +90,33 @@ def kunit():
 
 
 @target("soak")
-def soak():
+def soak() -> int:
     """the long tests: 10 million random steps, 10 minutes of races, 500 devices that vanish"""
     asked = _kernel(os.environ.get("KERNEL") or "debug")
     return suites.soak(asked, modules.build(asked))
 
 
 @target("matrix")
-def matrix():
-    """'test' on Debian's kernels of both series, and on debug kernels of both with gcc and clang (two hours the first time)"""
+def matrix() -> int:
+    """'test' on Debian's and debug kernels of all series, gcc and clang (two hours the first time)"""
     host.prepare()
     return suites.matrix(kernels.get)
 
 
 @target("compare")
-def compare():
+def compare() -> int:
     """run the same workloads on the C tracker and on this one, and compare what they show"""
     return comparison.run(_kernel("stock"))
 
 
 @target("shell")
-def shell():
+def shell() -> Callable[[], int]:
     """a shell in a guest with everything loaded and an rxe device up"""
     asked = _kernel()
     made = modules.build(asked)
     size = shutil.get_terminal_size()
 
-    def work():
+    def work() -> int:
         qemu.boot(asked, made.folder, "shell",
                   f"stty rows {size.lines} cols {size.columns} 2>/dev/null; "
                   "exec $CHECKOUT/scripts/guest/shell.sh", limit=None, interactive=True)
@@ -119,13 +126,13 @@ def shell():
 
 
 @target("check")
-def check():
-    """style and lint: rustfmt, clippy, unsafe code, panics, checkpatch, kernel-doc, SPDX, Python, shell"""
+def check() -> int:
+    """style, lint, types and unit tests of Rust, C, Python and shell (half a minute)"""
     return checks.run_all(_kernel("stock"))
 
 
 @target("drivers")
-def drivers():
+def drivers() -> int:
     """compile every RDMA driver that the kernel's configuration allows"""
     made = modules.build_drivers(_kernel())
     say(f"{len(made)} modules compiled against this project's header")
@@ -133,26 +140,26 @@ def drivers():
 
 
 @target("model")
-def model():
+def model() -> int:
     """check the protocol between deletion and readers in every interleaving"""
     return protocol.check(_kernel("stock").root)
 
 
 @target("mutants")
-def try_mutants():
+def try_mutants() -> Callable[[], int]:
     """break the module on purpose, one way at a time, and see the tests notice (half an hour)"""
     _kernel(mutants.variant().kernel)
     return functools.partial(mutants.run, checks.files())
 
 
 @target("bench")
-def bench():
+def bench() -> int:
     """cost and throughput beside the tracker inside Debian's ib_core (15 minutes)"""
     return benchmark.run(_kernel("stock"), _kernel("stock-rt"))
 
 
 @target("rust-analyzer")
-def rust_analyzer():
+def rust_analyzer() -> int:
     """write rust-project.json for editors"""
     asked = _kernel()
     modules.patch_sources(asked)
@@ -165,7 +172,7 @@ def rust_analyzer():
 
 
 @target("clean")
-def clean():
+def clean() -> int:
     """remove build/ (the cache folder stays)"""
     shutil.rmtree(BUILD, ignore_errors=True)
     (CHECKOUT / "rust-project.json").unlink(missing_ok=True)
@@ -173,7 +180,7 @@ def clean():
 
 
 @target("help")
-def show_help():
+def show_help() -> int:
     """this text"""
     for name, function in TARGETS.items():
         print(f"  make {name:<15} {function.__doc__}")
@@ -181,14 +188,14 @@ def show_help():
     return 0
 
 
-def _kernel(name=None):
+def _kernel(name: str | None = None) -> Kernel:
     """A kernel by name, or the one that KERNEL= asks for, with all it needs."""
     host.prepare()
     variant = kernels.Variant.asked(name)
     return kernels.get(variant)
 
 
-def _conclude(what, verdict):
+def _conclude(what: str, verdict: Verdict) -> int:
     where = verdict.log.relative_to(CHECKOUT)
     if verdict.why:
         raise Failed(what, verdict.why, where)
@@ -196,7 +203,7 @@ def _conclude(what, verdict):
     return 0
 
 
-def main(name):
+def main(name: str) -> int:
     """Runs one target and returns its exit code.
 
     Two makes in one checkout would write the same files, so the second one waits. A target

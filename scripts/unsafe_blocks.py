@@ -5,8 +5,9 @@ clippy looks only at what one configuration compiles; this looks at every line.
 """
 
 import re
+from pathlib import Path
 
-from scripts.progress import say
+from scripts.progress import Step, say
 
 # Where an unsafe block or implementation begins, in a line without its comment.
 _BEGIN = re.compile(r"\bunsafe\s*(\{|impl\b)")
@@ -14,8 +15,8 @@ _BEGIN = re.compile(r"\bunsafe\s*(\{|impl\b)")
 _STATEMENT_END = re.compile(r"(^|[;{}]|=>.*,)$")
 
 
-def count(text):
-    """The number of unsafe blocks, and the numbers of the lines whose block has no SAFETY comment."""
+def count(text: str) -> tuple[int, list[int]]:
+    """The number of unsafe blocks, and the lines whose block has no SAFETY comment."""
     lines = text.splitlines()
     code = [re.sub(r"//.*", "", line).strip() for line in lines]
     blocks, without = 0, []
@@ -27,7 +28,7 @@ def count(text):
     return blocks, without
 
 
-def _is_explained(lines, code, number):
+def _is_explained(lines: list[str], code: list[str], number: int) -> bool:
     """Returns true if a SAFETY comment is above the statement that this line belongs to."""
     above = number - 1
     while above >= 0:
@@ -41,7 +42,7 @@ def _is_explained(lines, code, number):
     return False
 
 
-def check(step, folder):
+def check(step: Step, folder: Path) -> None:
     """Says how many there are; fails if one has no reason."""
     found, wrong = {}, []
     for path in sorted(folder.rglob("*.rs")):

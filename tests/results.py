@@ -5,11 +5,16 @@ KTAP is read by the parser of the kernel's own kunit.py, one document at a
 time. What should have said something and did not has failed.
 """
 
+import importlib
 import re
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+from scripts.guest.qemu import Verdict
+from scripts.kernel.kernels import Kernel
 from scripts.paths import CHECKOUT
 from scripts.progress import say
 
@@ -24,7 +29,7 @@ class GuestTest:
     limit: int      # seconds
 
     @property
-    def name(self):
+    def name(self) -> str:
         return self.path.stem
 
 
@@ -32,25 +37,29 @@ class GuestTest:
 class Failure:
     name: str
     why: str
-    log: Path       # or None
+    log: Path | None
+
+
+# Tests passed and skipped, and each failure.
+Counts = tuple[int, int, list[Failure]]
 
 
 class Total:
     """Counts of everything that ran, and each failure."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.passed = self.skipped = 0
-        self.failures = []
+        self.failures: list[Failure] = []
 
-    def add(self, passed, skipped, failures):
+    def add(self, passed: int, skipped: int, failures: list[Failure]) -> None:
         self.passed += passed
         self.skipped += skipped
         self.failures += failures
 
-    def add_total(self, other):
+    def add_total(self, other: "Total") -> None:
         self.add(other.passed, other.skipped, other.failures)
 
-    def conclude(self):
+    def conclude(self) -> int:
         """Prints the failures and the closing line; the exit code."""
         for failure in self.failures:
             print(f"FAILED {failure.name}: {failure.why}"
@@ -60,27 +69,22 @@ class Total:
         return 0 if self.passed and not self.failures else 1
 
 
-def _short(path):
+def _short(path: Path) -> Path:
     return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
 
 
-def _parser(kernel):
+def read(kernel: Kernel, text: str, name: str, log: Path) -> Counts:
+    """Counts of one KTAP document: passed, skipped, failures."""
     folder = str(kernel.source / "tools/testing/kunit")
     if folder not in sys.path:
         sys.path.insert(0, folder)
-    import kunit_parser     # pylint: disable=import-outside-toplevel
-    import kunit_printer    # pylint: disable=import-outside-toplevel
-    return kunit_parser, kunit_printer.null_printer
-
-
-def read(kernel, text, name, log):
-    """Counts of one KTAP document: passed, skipped, failures."""
-    parser, silent = _parser(kernel)
+    parser = importlib.import_module("kunit_parser")
+    silent = importlib.import_module("kunit_printer").null_printer
     test = parser.parse_run_tests(text.splitlines(), silent)
     status = parser.TestStatus
-    failures = []
+    failures: list[Failure] = []
 
-    def walk(test, path):
+    def walk(test: Any, path: list[str]) -> None:
         if test.subtests:
             for sub in test.subtests:
                 walk(sub, path + [sub.name])
@@ -97,7 +101,8 @@ def read(kernel, text, name, log):
     return test.counts.passed, test.counts.skipped, failures
 
 
-def kunit(kernel, verdict, modules, only=None):
+def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
+          only: str | None = None) -> Counts:
     """What the KUnit boot left: one document per suite, some per module unless only some ran."""
     total = Total()
     variant = kernel.variant.name
@@ -120,7 +125,7 @@ def kunit(kernel, verdict, modules, only=None):
     return total.passed, total.skipped, total.failures
 
 
-def guest_tests():
+def guest_tests() -> list[GuestTest]:
     """The guest tests there are, in the order in which they run."""
     found = []
     for path in sorted(TESTS.glob("*.sh")):
@@ -131,7 +136,7 @@ def guest_tests():
     return found
 
 
-def guest(kernel, verdict, tests):
+def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Counts:
     """What the boot that ran the guest tests left."""
     total = Total()
     variant = kernel.variant.name

@@ -10,11 +10,15 @@ import dataclasses
 import functools
 import os
 import time
+from collections.abc import Callable, Iterable
 
 from scripts.guest import qemu
 from scripts.kernel import kernels, modules, packages
+from scripts.kernel.kernels import Kernel, Variant
+from scripts.kernel.modules import Modules
 from scripts.progress import Failed, clock, say
 from tests import results
+from tests.results import Counts, GuestTest, Total
 
 # What `make matrix` runs: Debian's kernels as shipped, and our debug kernels of
 # both, with either compiler.
@@ -35,7 +39,8 @@ ROUNDS = 500
 NO_KUNIT = "kunit.enable=0"
 
 
-def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"):
+def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, limit: int = 300,
+          only: str | None = None, name: str = "kunit") -> Counts:
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
@@ -52,7 +57,7 @@ def kunit(asked, made, race=5, steps=200_000, limit=300, only=None, name="kunit"
     return results.kunit(asked, verdict, made.kunit, only)
 
 
-def guest_tests(asked, made, part, tests):
+def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[GuestTest]) -> Counts:
     """Some guest tests, in one guest."""
     names = " ".join(test.path.name for test in tests)
     say(f"guest tests on {asked.variant.name}, part {part} ...")
@@ -64,9 +69,9 @@ def guest_tests(asked, made, part, tests):
     return results.guest(asked, verdict, tests)
 
 
-def _parts():
+def _parts() -> list[list[GuestTest]]:
     """The guest tests in parts that take about as long as each other."""
-    parts = [[] for _ in range(PARTS)]
+    parts: list[list[GuestTest]] = [[] for _ in range(PARTS)]
     for test in sorted(results.guest_tests(), key=lambda test: -test.limit):
         min(parts, key=lambda part: sum(test.limit for test in part)).append(test)
     if not all(parts):
@@ -74,7 +79,7 @@ def _parts():
     return parts
 
 
-def vanish(asked, made, part, rounds, limit):
+def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> Counts:
     """Devices that vanish, for so many rounds, in one guest."""
     tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
              if test.name == "vanish"]
@@ -88,7 +93,7 @@ def vanish(asked, made, part, rounds, limit):
     return results.guest(asked, verdict, tests)
 
 
-def soak(asked, made):
+def soak(asked: Kernel, made: Modules) -> int:
     """What takes long: the tests that race or take random steps, and devices that vanish."""
     return _run([
         *(functools.partial(vanish, asked, made, part + 1, ROUNDS // PARTS, limit=7200)
@@ -100,12 +105,12 @@ def soak(asked, made):
     ]).conclude()
 
 
-def test(kernels):
+def test(kernels: Iterable[Kernel]) -> int:
     """Everything that each of the kernels can run; the exit code."""
     return _all([(asked, modules.build(asked)) for asked in kernels]).conclude()
 
 
-def matrix(get):
+def matrix(get: Callable[[Variant], Kernel]) -> int:
     """The same on every kernel of MATRIX, one after the other, and a table; the exit code.
 
     get makes a kernel. A kernel that cannot be had or built for does not stop the others.
@@ -128,7 +133,7 @@ def matrix(get):
     return total.conclude()
 
 
-def _all(built):
+def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
     """Everything on these kernels, given with their modules, as many guests at a time as there
     are processors."""
     jobs = []
@@ -140,7 +145,7 @@ def _all(built):
     return _run(jobs)
 
 
-def _run(jobs):
+def _run(jobs: Iterable[Callable[[], Counts]]) -> Total:
     """The total of these jobs, of which as many run at a time as there are processors."""
     total = results.Total()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:

@@ -26,8 +26,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache
+from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT, LOGS
-from scripts.progress import VERBOSE, say
+from scripts.progress import VERBOSE, Word, say
 
 INIT = CHECKOUT / "scripts/guest/init"
 
@@ -50,13 +51,13 @@ class Machine:
 
 @dataclass
 class Verdict:
-    code: int               # of the command in the guest; None if it never said
+    code: int | None        # of the command in the guest; None if it never said
     why: str                # empty, or one line about what went wrong
     results: Path           # what the guest left
     log: Path               # what the kernel and the command printed
 
 
-def accelerator_for(kernel):
+def accelerator_for(kernel: Kernel) -> str:
     """KVM if it boots this kernel within seconds, else emulation.
 
     /dev/kvm can be there and hang or abort on the first guest, so it is tried;
@@ -87,7 +88,7 @@ def accelerator_for(kernel):
     return answer.read_text()
 
 
-def _board(accelerator, machine):
+def _board(accelerator: str, machine: Machine) -> list[str]:
     words = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
              "-m", machine.memory]
     if machine.icount:
@@ -105,18 +106,18 @@ _RUNNING = set()                # processes of guests that nobody types into
 _STOPPED = threading.Event()    # no more of them
 
 
-def log_of(kernel, name):
+def log_of(kernel: Kernel, name: str) -> Path:
     """Where everything that a boot prints is kept."""
     return LOGS / f"{kernel.variant.name}-{name}.log"
 
 
-def results_of(kernel, name):
+def results_of(kernel: Kernel, name: str) -> Path:
     """Where a guest leaves what it has to leave."""
     return BUILD / kernel.variant.name / "results" / name
 
 
-def boot(kernel, modules, name, command, limit, machine=None, show=False,
-         interactive=False):
+def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | None,
+         machine: Machine | None = None, show: bool = False, interactive: bool = False) -> Verdict:
     """Boots, runs the shell command as root, and says how it went.
 
     modules is the folder that the guest sees as /lib/modules; name names the
@@ -148,7 +149,7 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
         "dummy.numdummies=0",
         machine.cmdline])
     messages = results / "kernel.log"
-    qemu = [
+    qemu: list[Word] = [
         "qemu-system-x86_64", *_board(accelerator, machine),
         "-object", f"memory-backend-memfd,id=mem,size={machine.memory},share=on",
         "-numa", "node,memdev=mem",
@@ -190,7 +191,8 @@ def boot(kernel, modules, name, command, limit, machine=None, show=False,
     return Verdict(code, _complaint(code, late, limit, messages, output), results, log)
 
 
-def _run(command, output, limit, show, interactive):
+def _run(command: list[str], output: Path, limit: float | None, show: bool,
+         interactive: bool) -> bool:
     """Runs the machine; True if it had to be stopped at the time limit."""
     if interactive:
         # The terminal is the guest's: what is typed goes there, ^C included.
@@ -212,15 +214,15 @@ def _run(command, output, limit, show, interactive):
                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                              start_new_session=True) as process:
 
-        def stop():
+        def stop() -> None:
             late.set()
             os.killpg(process.pid, signal.SIGKILL)
 
-        timer = threading.Timer(limit, stop)
+        timer = threading.Timer(limit or threading.TIMEOUT_MAX, stop)
         timer.start()
         _RUNNING.add(process)
         try:
-            for line in process.stdout:
+            for line in process.stdout or ():
                 file.write(line)
                 file.flush()
                 if show:
@@ -235,7 +237,7 @@ def _run(command, output, limit, show, interactive):
     return late.is_set()
 
 
-def _broke_down(output, messages):
+def _broke_down(output: Path, messages: Path) -> str | None:
     """What QEMU said when it ended by an assertion of its own, before the guest said a word.
 
     Seen once, in msix_table_mmio_write. A guest that has begun is never tried again.
@@ -246,14 +248,15 @@ def _broke_down(output, messages):
     return said[0] if re.match(r"qemu-system-x86_64: .*Assertion .* failed", said[0]) else None
 
 
-def stop_all():
+def stop_all() -> None:
     """Ends the guests that other threads run, for good."""
     _STOPPED.set()
     for process in list(_RUNNING):
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _complaint(code, late, limit, messages, output):
+def _complaint(code: int | None, late: bool, limit: float | None, messages: Path,
+               output: Path) -> str:
     if late:
         return f"no verdict within {limit} s"
     said = messages.read_text(errors="replace") if messages.exists() else ""

@@ -8,9 +8,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 from scripts.ib_core.semantic_patch import Error
 from scripts.paths import CHECKOUT
+from scripts.progress import Word
 
 CORE = "drivers/infiniband/core"
 
@@ -19,12 +21,12 @@ CORE = "drivers/infiniband/core"
 class Set:
     """What to build: directories, and what make is told about them."""
 
-    dirs: tuple
+    dirs: tuple[str, ...]
     # Drivers that this project needs and a distribution may have switched off;
     # nothing else is built that the kernel's configuration does not ask for.
-    switches: tuple
+    switches: tuple[str, ...]
     # Modules of drivers for which the kernel may lack the other half.
-    incomplete: tuple = ()
+    incomplete: tuple[str, ...] = ()
 
 
 SETS = {
@@ -55,18 +57,19 @@ UNDEFINED = re.compile(r"WARNING: modpost: (?:"
 class Build:
     """Runs make and understands what it says."""
 
-    def __init__(self, tree, what, kernel_build, symvers, make_args, jobs):
-        self.tree = tree
+    def __init__(self, out: Path, what: Set, kernel_build: Path, symvers: Path | None,
+                 make_args: list[str], jobs: int) -> None:
+        self.out = out
         self.what = what
         self.obj = kernel_build
         self.symvers = symvers
         self.make_args = make_args
         self.jobs = jobs
-        self.log = tree.out / "build.log"
+        self.log = out / "build.log"
 
-    def run(self):
-        command = ["make", "-k", f"-j{self.jobs}", "-C", self.obj,
-                   f"M={self.tree.out}", f"RESTRACK={CHECKOUT}",
+    def run(self) -> None:
+        command: list[Word] = ["make", "-k", f"-j{self.jobs}", "-C", self.obj,
+                   f"M={self.out}", f"RESTRACK={CHECKOUT}",
                    *self._compiler(), *self._symbols(), *self.what.switches,
                    *self.make_args, "modules"]
         started = last = time.monotonic()
@@ -74,7 +77,7 @@ class Build:
         with open(self.log, "w", encoding="utf-8") as log, subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, errors="replace") as make:
-            for line in make.stdout:
+            for line in make.stdout or ():
                 log.write(line)
                 objects += line.startswith("  CC ")
                 if re.search(r"\b(warning|error): |^WARNING:|^ERROR:|\*\*\* ",
@@ -89,10 +92,10 @@ class Build:
         self._check_headers()
         say(f"  {objects} objects compiled in {time.monotonic() - started:.0f} s")
 
-    def modules(self):
-        return sorted(self.tree.out.rglob("*.ko"))
+    def modules(self) -> list[Path]:
+        return sorted(self.out.rglob("*.ko"))
 
-    def _compiler(self):
+    def _compiler(self) -> list[str]:
         """The kernel's own compiler, unless the caller says which."""
         if any(re.match(r"(CC|LLVM)=", arg) for arg in self.make_args):
             return []
@@ -107,7 +110,7 @@ class Build:
             return [f"LLVM={suffix and suffix[1] or 1}"]
         return [f"CC={compiler}"] if shutil.which(compiler) else []
 
-    def _symbols(self):
+    def _symbols(self) -> list[str]:
         symbols = []
         if self.symvers:
             symbols += [f"KBUILD_EXTRA_SYMBOLS={self.symvers}"]
@@ -115,7 +118,7 @@ class Build:
             symbols += ["KBUILD_MODPOST_WARN=1"]
         return symbols
 
-    def _expected(self, line):
+    def _expected(self, line: str) -> bool:
         """Symbols that cannot be found, for a reason that is known."""
         undefined = UNDEFINED.match(line)
         if not undefined:
@@ -126,19 +129,19 @@ class Build:
             return not self.symvers
         return module in self.what.incomplete
 
-    def _check_headers(self):
+    def _check_headers(self) -> None:
         """No object may have seen the kernel's own version of a header."""
-        own = {p.name for p in (self.tree.out / "include/rdma").iterdir()}
+        own = {p.name for p in (self.out / "include/rdma").iterdir()}
         own.add("restrack.h")
         header = re.compile(r"(\S*)/include/rdma/(\w+\.h)\b")
-        good = {str(self.tree.out), str(CHECKOUT)}
-        for path in self.tree.out.rglob(".*.o.cmd"):
+        good = {str(self.out), str(CHECKOUT)}
+        for path in self.out.rglob(".*.o.cmd"):
             for where, name in set(header.findall(path.read_text())):
-                where = os.path.normpath(self.tree.out / where)
+                where = os.path.normpath(self.out / where)
                 if name in own and where not in good:
                     raise Error(f"{path}: compiled with {where}/include/rdma/"
                                 f"{name} instead of ours")
 
 
-def say(text):
+def say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)

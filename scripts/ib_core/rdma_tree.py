@@ -19,7 +19,9 @@ import re
 import shutil
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from scripts.ib_core.rdma_build import CORE, SETS, Build, say
 from scripts.ib_core.semantic_patch import COCCI, MACROS, Error, SemanticPatch
@@ -55,7 +57,7 @@ LINUXINCLUDE := -I$(RESTRACK)/include -I$(abspath $(src))/include $(LINUXINCLUDE
 """
 
 
-def edit_makefile(text):
+def edit_makefile(text: str) -> str:
     """Coccinelle knows no Makefiles: exchange the tracker for our object."""
     text, count = re.subn(r"(?<=\s)restrack\.o(?=\s)", "restrack_nl.o", text)
     if count != 1:
@@ -72,7 +74,7 @@ KCSAN_SANITIZE := n
 """
 
 
-def write_if_changed(path, data):
+def write_if_changed(path: Path, data: bytes) -> bool:
     """Write atomically, and not at all if that would only touch the time."""
     try:
         if path.read_bytes() == data:
@@ -85,24 +87,25 @@ def write_if_changed(path, data):
     return True
 
 
-def read_state(path):
+def read_state(path: Path) -> dict[str, Any]:
     try:
-        return json.loads(path.read_text())
+        state: dict[str, Any] = json.loads(path.read_text())
+        return state
     except (FileNotFoundError, ValueError):
         return {}
 
 
 class Tree:
-    def __init__(self, source, out, dirs):
+    def __init__(self, source: Path, out: Path, dirs: list[str]) -> None:
         self.source = source
         self.out = out
         self.dirs = dirs
-        self.patches = {}
+        self.patches: dict[str, list[SemanticPatch]] = {}
         for path in sorted(COCCI.glob("*.cocci")):
             patch = SemanticPatch(path)
             self.patches.setdefault(patch.file, []).append(patch)
 
-    def update(self):
+    def update(self) -> int:
         """Bring the tree up to date; return how many files were written."""
         old = read_state(self.out / STATE)
         state, jobs = {}, {}
@@ -127,7 +130,7 @@ class Tree:
         write_if_changed(self.out / STATE, json.dumps(state).encode())
         return written
 
-    def _forget(self, gone, state):
+    def _forget(self, gone: set[str], state: dict[str, Any]) -> None:
         """Remove files, and with the last one what was built beside it."""
         folders = {os.path.dirname(name) for name in state}
         for name in gone:
@@ -137,7 +140,7 @@ class Tree:
             else:
                 shutil.rmtree(path.parent, ignore_errors=True)
 
-    def _inputs(self):
+    def _inputs(self) -> Iterator[tuple[str, Path]]:
         for top in ["include/rdma", *self.dirs]:
             if not (self.source / top).is_dir():
                 raise Error(f"no {top} in {self.source}")
@@ -148,13 +151,13 @@ class Tree:
         yield from ADDED.items()
 
     @staticmethod
-    def _is_source(path):
+    def _is_source(path: Path) -> bool:
         """A kernel tree that somebody built in holds more than sources."""
         return (path.suffix in {".c", ".h", ".S"}
                 or path.name in {"Makefile", "Kbuild"}) \
             and not path.name.endswith(".mod.c") and path.is_file()
 
-    def _recipe(self, name):
+    def _recipe(self, name: str) -> str:
         """Changes whenever what is done to this file does."""
         if name in self.patches:
             recipe = MACROS.read_text() + "".join(patch.text for patch in self.patches[name])
@@ -162,7 +165,7 @@ class Tree:
             recipe = Path(__file__).read_text()
         return hashlib.sha256(recipe.encode()).hexdigest()
 
-    def _content(self, name, path):
+    def _content(self, name: str, path: Path) -> bytes:
         data = path.read_bytes()
         if name in self.patches:
             text = data.decode()
@@ -175,11 +178,11 @@ class Tree:
             data += UNWATCHED.encode()
         return data
 
-    def _kbuild(self):
+    def _kbuild(self) -> bytes:
         return (KBUILD + "".join(f"obj-y += {d}/\n" for d in self.dirs)).encode()
 
 
-def arguments():
+def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__.strip().split("\n\n", maxsplit=1)[0])
     parser.add_argument("--kernel-source", required=True, type=Path,
@@ -206,7 +209,7 @@ def arguments():
     return parser.parse_args()
 
 
-def main():
+def main() -> None:
     args = arguments()
     source = args.kernel_source.resolve()
     out = args.out.resolve()
@@ -220,7 +223,7 @@ def main():
         say(f"RDMA tree: {written} files written in "
             f"{time.monotonic() - started:.1f} s")
         if args.build:
-            build = Build(tree, what, (args.kernel_build or source).resolve(),
+            build = Build(out, what, (args.kernel_build or source).resolve(),
                           args.module_symvers and args.module_symvers.resolve(),
                           args.make_args, args.jobs)
             build.run()

@@ -10,8 +10,11 @@ import difflib
 import re
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from scripts.progress import Word
 
 COCCI = Path(__file__).resolve().parent / "cocci"
 MACROS = COCCI / "macros.h"
@@ -36,11 +39,11 @@ class SemanticPatch:
     EXPECT = re.compile(r"^// Rule (\w+): (\d+) places?, \+(\d+) -(\d+)$", re.M)
     HEAD = re.compile(r"^@\s*(\w+)\s*@$", re.M)
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
         self.text = path.read_text()
         self.file = self._field("File")
-        self.options = (self._field("Options") or "").split()
+        self.options = self._field("Options").split()
         if not self.file:
             raise Error(f"{path}: no line '// File: ...'")
 
@@ -56,24 +59,23 @@ class SemanticPatch:
         self.rules = [Rule(m[1], self.text[m.start():end], *expected[m[1]])
                       for m, end in zip(heads, ends)]
 
-    def _field(self, name):
+    def _field(self, name: str) -> str:
         found = re.search(rf"^// {name}: (.*)$", self.text, re.M)
-        return found and found[1].strip()
+        return found[1].strip() if found else ""
 
-    def apply(self, text):
+    def apply(self, text: str) -> str:
         for rule in self.rules:
             text = self.apply_rule(rule, text)
         return text
 
-    def apply_rule(self, rule, text):
+    def apply_rule(self, rule: Rule, text: str) -> str:
         where = f"{self.path.name}, rule {rule.name}, on {self.file}"
         with tempfile.TemporaryDirectory() as tmp:
-            tmp = Path(tmp)
-            source = tmp / Path(self.file).name
-            patch = tmp / "rule.cocci"
+            source = Path(tmp) / Path(self.file).name
+            patch = Path(tmp) / "rule.cocci"
             source.write_text(text)
             patch.write_text(rule.text)
-            command = ["spatch", "--very-quiet", "--no-includes",
+            command: list[Word] = ["spatch", "--very-quiet", "--no-includes",
                        "--macro-file", MACROS, *self.options,
                        "--in-place", "--sp-file", patch, source]
             try:
@@ -95,7 +97,7 @@ class SemanticPatch:
         return result
 
 
-def items(lines):
+def items(lines: Sequence[str]) -> list[int]:
     """For each line, and for the end, in which function, type, ... it is: a number."""
     # A closing brace in the first column ends a function or a type.
     item, found = 0, []
@@ -105,16 +107,16 @@ def items(lines):
     return found + [item]
 
 
-def hunks(old, new):
+def hunks(old: Sequence[str], new: Sequence[str]) -> list[tuple[range, range]]:
     """What differs: pairs of ranges of lines, in the old text and in the new one."""
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     return [(range(i1, i2), range(j1, j2))
             for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal"]
 
 
-def changes(old, new):
+def changes(old: str, new: str) -> tuple[int, int, int]:
     """How many functions, types, ... differ, and lines added and removed."""
-    old, new = old.splitlines(), new.splitlines()
-    found, item = hunks(old, new), items(old)
+    lines = old.splitlines()
+    found, item = hunks(lines, new.splitlines()), items(lines)
     return (len({item[gone.start] for gone, _ in found}),
             sum(len(come) for _, come in found), sum(len(gone) for gone, _ in found))

@@ -10,13 +10,13 @@ person who brings a newer kernel gets to see.
 import argparse
 import concurrent.futures
 import os
-import pathlib
 import sys
+from pathlib import Path
 
 from scripts.ib_core import semantic_patch
 
 
-def without_places(old, new):
+def without_places(old: str, new: str) -> str:
     """The old text without the functions and types that are others in the new one."""
     lines = old.splitlines(keepends=True)
     item = semantic_patch.items(lines)
@@ -25,7 +25,7 @@ def without_places(old, new):
     return "".join(line for line, its in zip(lines, item) if its not in gone)
 
 
-def check(patch, source):
+def check(patch: semantic_patch.SemanticPatch, source: Path) -> list[str]:
     """What is wrong about the rules of one file."""
     wrong, text = [], (source / patch.file).read_text()
     for rule in patch.rules:
@@ -43,11 +43,12 @@ def check(patch, source):
     return wrong
 
 
-def main():
+def main() -> str:
     parser = argparse.ArgumentParser(description=__doc__.strip().split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--kernel-source", required=True, type=pathlib.Path)
+    parser.add_argument("--kernel-source", required=True, type=Path)
     source = parser.parse_args().kernel_source
-    patches = [semantic_patch.SemanticPatch(path) for path in sorted(semantic_patch.COCCI.glob("*.cocci"))]
+    patches = [semantic_patch.SemanticPatch(path)
+               for path in sorted(semantic_patch.COCCI.glob("*.cocci"))]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         wrong = sum(pool.map(lambda patch: check(patch, source), patches), [])
     print(f"{sum(len(patch.rules) for patch in patches)} rules tried")

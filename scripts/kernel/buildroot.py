@@ -7,11 +7,12 @@ they are in here, whatever the host is. The guest runs from the same tree.
 
 import os
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from scripts import cache
 from scripts.kernel import debian
-from scripts.progress import Step
+from scripts.progress import Step, Word
 
 TOOLS = (
     # the kernel's build, as its own documentation lists it
@@ -19,7 +20,7 @@ TOOLS = (
     "libelf-dev libssl-dev libdw-dev cpio kmod rsync python3 pahole xz-utils "
     "zstd perl "
     # ours: semantic patches, make check
-    "coccinelle rust-clippy rustfmt pyflakes3 shellcheck "
+    "coccinelle rust-clippy rustfmt pyflakes3 mypy shellcheck "
     # ours: the picture of make bench, make model
     "gnuplot-nox spin "
     # the virtual machine
@@ -49,17 +50,19 @@ _BELOW_USR = ("/usr/local", "/usr/src")
 class BuildRoot:
     """A whole build root and how to run a command in it."""
 
-    def __init__(self, path):
+    def __init__(self, path: Path) -> None:
         self.path = path
 
-    def enter(self, command, writable=(), readable=(), over=(), directory=None,
-              network=False, environment=()):
+    def enter(self, command: Iterable[Word], writable: Iterable[Path] = (),
+              readable: Iterable[Path] = (), over: Iterable[tuple[Path, str]] = (),
+              directory: Word | None = None, network: bool = False,
+              environment: Iterable[tuple[str, str]] = ()) -> list[str]:
         """The command line that runs command inside; needs no root.
 
         writable and readable are mounted at the path they have outside,
         over is pairs (outside, inside).
         """
-        words = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
+        words: list[Word] = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
         if os.geteuid():
             # virtiofsd wants the capabilities of the root it takes itself for.
             words += ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]
@@ -97,19 +100,19 @@ class BuildRoot:
         words += ["--chdir", directory or "/", "--", *command]
         return [str(word) for word in words]
 
-    def versions(self):
+    def versions(self) -> str:
         """What the compilers in here say they are: part of a kernel's key."""
         return (self.path / "versions").read_text()
 
 
-def get(kind):
+def get(kind: str) -> BuildRoot:
     """The build root of that kind, made if it is not in the cache."""
     packages = ROOTS[kind]
     name = f"roots/{kind}-{cache.key(packages, debian.SUITES[0])}"
     return BuildRoot(cache.entry(name, lambda path: _make(path, packages)))
 
 
-def _make(path, packages):
+def _make(path: Path, packages: list[str]) -> None:
     with Step("build root (Debian 13 with compilers and tools)", "build-root") as step:
         # Only root can make a tree of files as they are. Others make a tar in a
         # user namespace and unpack it, so that the tree belongs to them.
@@ -132,6 +135,7 @@ def _make(path, packages):
         with step.log.open("ab") as log, \
                 subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log,
                                  stdout=log if root else subprocess.PIPE) as maker:
+            assert maker.stdin
             maker.stdin.write(sources)
             maker.stdin.close()
             if not root:

@@ -8,9 +8,12 @@ for users other than root, and is the same on Debian 12 and 13.
 
 import re
 import subprocess
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
 from scripts import cache
-from scripts.progress import Failed
+from scripts.progress import Failed, Step
 
 # Debian 13 itself, for the build root; and where its newer kernels are.
 SUITES = ("trixie", "trixie-updates")
@@ -22,7 +25,7 @@ RELEASES = ("bookworm", "trixie", "forky", "sid",
             "oldstable", "stable", "testing", "unstable")
 
 
-def mirrors():
+def mirrors() -> list[str]:
     """The places where this machine gets Debian itself from."""
     # What an update would read: known without a network, without root, and on
     # a machine that has never been updated.
@@ -37,13 +40,13 @@ def mirrors():
     return list(dict.fromkeys(places))
 
 
-def sources(suites):
+def sources(suites: Iterable[str]) -> str:
     """Lines of a sources.list for the suites, from the first mirror we know."""
     return "".join(f"deb [signed-by={KEYRING}] {mirrors()[0]} {suite} main\n"
                    for suite in suites)
 
 
-def proxies():
+def proxies() -> list[str]:
     """The machine's own proxy settings, as lines of an apt configuration."""
     dump = subprocess.run(["apt-config", "dump"], capture_output=True,
                           text=True, check=False).stdout
@@ -54,11 +57,11 @@ def proxies():
 class Archive:
     """The archive as of now; made in a folder that holds apt's own state."""
 
-    def __init__(self, step):
+    def __init__(self, step: Step) -> None:
         self.step = step
         self.home = cache.folder() / "apt"
 
-    def update(self):
+    def update(self) -> None:
         for sub in ("lists/partial", "archives/partial", "state"):
             (self.home / sub).mkdir(parents=True, exist_ok=True)
         (self.home / "state" / "status").touch()
@@ -81,32 +84,32 @@ class Archive:
             'APT::Sandbox::User "";\n')
         self._apt("apt-get", "update", hint="is there a network?")
 
-    def _apt(self, tool, *words, **kwargs):
+    def _apt(self, tool: str, *words: str, **kwargs: Any) -> None:
         self.step.run([tool, "-q", "-c", self.home / "apt.conf", *words], **kwargs)
 
-    def _query(self, *words):
+    def _query(self, *words: str) -> str:
         return subprocess.run(["apt-cache", "-c", self.home / "apt.conf", *words],
                               capture_output=True, text=True, check=False).stdout
 
-    def newest(self, prefix, pattern):
+    def newest(self, prefix: str, pattern: str) -> tuple[str, str] | None:
         """The newest package whose name matches: its name and version."""
         best = None
         for name in self._query("pkgnames", prefix).split():
             if not re.fullmatch(pattern, name):
                 continue
             shown = self._query("show", "--no-all-versions", name)
-            version = re.search(r"^Version: (\S+)$", shown, re.M)[1]
+            version = re.findall(r"^Version: (\S+)$", shown, re.M)[0]
             if not best or newer(version, best[1]):
                 best = name, version
         return best
 
-    def fetch(self, packages, folder):
+    def fetch(self, packages: Iterable[str], folder: Path) -> None:
         """Downloads the packages (name=version) into a folder, checked by apt."""
         self._apt("apt-get", "download", *packages, cwd=folder,
                   hint="is there a network?")
 
 
-def newer(a, b):
+def newer(a: str, b: str) -> bool:
     return subprocess.run(["dpkg", "--compare-versions", a, "gt", b],
                           check=False).returncode == 0
 

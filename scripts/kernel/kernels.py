@@ -8,11 +8,14 @@ a hash of everything that went into it.
 
 import os
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache
 from scripts.kernel import buildroot, packages
+from scripts.kernel.buildroot import BuildRoot
+from scripts.kernel.packages import Package
 from scripts.progress import Failed, Step
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
@@ -22,13 +25,13 @@ CONFIGS = Path(__file__).resolve().parent / "configs"
 class Recipe:
     """How one of the kernels is made."""
 
-    fragments: tuple = ()       # on top of tinyconfig (none: Debian's own binary)
-    flavour: str = ""           # of Debian's kernel; as in the names of its packages
-    clang: bool = False         # it needs clang
-    words: tuple = ()           # for the make of the kernel itself, not of modules
+    fragments: tuple[str, ...] = ()     # on top of tinyconfig (none: Debian's own binary)
+    flavour: str = ""                   # of Debian's kernel; as in the names of its packages
+    clang: bool = False                 # it needs clang
+    words: tuple[str, ...] = ()         # for the make of the kernel itself, not of modules
 
     @property
-    def stock(self):
+    def stock(self) -> bool:
         """Whether it is Debian's own binary."""
         return not self.fragments
 
@@ -70,7 +73,7 @@ class Variant:
     llvm: bool
 
     @staticmethod
-    def asked(kernel=None):
+    def asked(kernel: str | None = None) -> "Variant":
         """The variant that the environment asks for."""
         kernel = kernel or os.environ.get("KERNEL") or "stock"
         if kernel not in KERNELS:
@@ -81,16 +84,16 @@ class Variant:
                        (llvm or KERNELS[kernel].clang) and not KERNELS[kernel].stock)
 
     @property
-    def name(self):
+    def name(self) -> str:
         return f"{self.series}-{self.kernel}" + \
             ("-llvm" if self.llvm and not self.recipe.clang else "")
 
     @property
-    def recipe(self):
+    def recipe(self) -> Recipe:
         return KERNELS[self.kernel]
 
     @property
-    def make_arguments(self):
+    def make_arguments(self) -> tuple[str, ...]:
         return CLANG if self.llvm else GCC
 
 
@@ -104,18 +107,18 @@ class Kernel:
     source: Path
     objects: Path       # the O= folder, prepared for external modules
     image: Path
-    modules: Path       # modules of the distribution for guests, or None
-    stock_rdma: Path    # the same with the distribution's RDMA modules, or None
+    modules: Path | None        # modules of the distribution for guests
+    stock_rdma: Path | None     # the same with the distribution's RDMA modules
 
 
-def series_of(source):
+def series_of(source: Path) -> str:
     """The series that a tree of the kernel's sources is of."""
     text = (source / "Makefile").read_text()
-    return ".".join(re.search(rf"^{name} = (\d+)$", text, re.M)[1]
+    return ".".join(re.findall(rf"^{name} = (\d+)$", text, re.M)[0]
                     for name in ("VERSION", "PATCHLEVEL"))
 
 
-def get(variant):
+def get(variant: Variant) -> Kernel:
     """The kernel of that variant, made if it is not in the cache."""
     packages.warn_if_unknown(variant.series)
     root = buildroot.get("llvm" if variant.llvm else "gcc")
@@ -127,24 +130,25 @@ def get(variant):
     return _own(variant, root, package)
 
 
-def _make(step, root, source, objects, arguments, targets, extra=()):
+def _make(step: Step, root: BuildRoot, source: Path, objects: Path, arguments: Iterable[str],
+          targets: Iterable[str], extra: Iterable[str] = ()) -> None:
     step.run(root.enter(
         ["make", f"-j{os.cpu_count()}", "-C", source, f"O={objects}",
          *arguments, *extra, *targets],
         readable=[source], writable=[objects]))
 
 
-def _stock(variant, root, package):
+def _stock(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
     """Debian's binary untouched; its build tree back to where modules can be built.
 
     The header package lacks what Rust modules need. Debian's source with
     Debian's configuration and the same compilers gives it back.
     """
     release = package.release
-    local = release[re.match(r"[0-9.]+", release).end():]
+    local = release.lstrip("0123456789.")
     arguments = (*variant.make_arguments, f"LOCALVERSION={local}")
 
-    def make(objects):
+    def make(objects: Path) -> None:
         with Step(f"preparing kernel {release} for modules", f"prepare-{variant.name}") as step:
             config = (package.headers / ".config").read_text()
             config = config.replace("CONFIG_LOCALVERSION_AUTO=y",
@@ -169,14 +173,14 @@ def _stock(variant, root, package):
                   package.folder / "guest", package.folder / "guest-rdma")
 
 
-def _own(variant, root, package):
+def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
     """A kernel of our own configuration, with everything but RDMA built in."""
     recipe = variant.recipe
     fragments = "".join((CONFIGS / f"{name}.config").read_text()
                         for name in recipe.fragments)
     arguments = (*variant.make_arguments, *recipe.words)
 
-    def make(objects):
+    def make(objects: Path) -> None:
         with Step(f"kernel {variant.name} from Debian's source (several minutes)",
                   f"kernel-{variant.name}") as step:
             source = package.source
@@ -200,7 +204,7 @@ def _own(variant, root, package):
                   objects / "arch/x86/boot/bzImage", None, None)
 
 
-def _check_config(step, config, fragments):
+def _check_config(step: Step, config: str, fragments: str) -> None:
     """Every line of the fragments must have had its effect, but for those that a
     later one takes back.
 

@@ -10,12 +10,14 @@ of the distribution, where only who asks for them finds them).
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts.kernel import kernels, packages
+from scripts.kernel.kernels import Kernel, Variant
 from scripts.paths import BUILD, CHECKOUT
-from scripts.progress import VERBOSE, Failed, Step, say
+from scripts.progress import VERBOSE, Failed, Step, Word, say
 
 # Of the distribution's modules, those that tests try to load beside ours.
 FOREIGN = ("ib_core", "rdma_rxe", "nvme-rdma")
@@ -27,14 +29,14 @@ class Modules:
 
     folder: Path        # what the guest sees as /lib/modules
     restrack: Path      # rdma_restrack.ko
-    kunit: tuple        # names of the C KUnit modules
+    kunit: tuple[str, ...]      # names of the C KUnit modules
 
 
-def folder(variant):
+def folder(variant: Variant) -> Path:
     return BUILD / variant.name
 
 
-def build(kernel, extra=(), extra_rdma=()):
+def build(kernel: Kernel, extra: Iterable[str] = (), extra_rdma: Iterable[str] = ()) -> Modules:
     """Builds what guests of this kernel load; words in extra go to make."""
     out = folder(kernel.variant)
     module, rdma, kunit = out / "module", out / "rdma", out / "kunit"
@@ -59,14 +61,14 @@ def build(kernel, extra=(), extra_rdma=()):
     return install(kernel)
 
 
-def patch_sources(kernel, *words):
+def patch_sources(kernel: Kernel, *words: Word) -> None:
     """The kernel's RDMA sources with our semantic patches, in build/<variant>/rdma."""
     with Step(f"RDMA sources for {kernel.variant.name}", f"{kernel.variant.name}-sources") as step:
         (folder(kernel.variant) / "rdma").mkdir(parents=True, exist_ok=True)
         step.run(_rdma_tree(kernel, *words))
 
 
-def build_restrack(kernel, out, extra=()):
+def build_restrack(kernel: Kernel, out: Path, extra: Iterable[str] = ()) -> Path:
     """Builds rdma_restrack.ko in that folder and returns its path."""
     with Step(f"rdma_restrack.ko for {kernel.variant.name}",
               f"{kernel.variant.name}-module") as step:
@@ -75,7 +77,7 @@ def build_restrack(kernel, out, extra=()):
     return out / "rdma_restrack.ko"
 
 
-def build_drivers(kernel):
+def build_drivers(kernel: Kernel) -> list[Path]:
     """Every driver that this kernel's configuration allows, to see it compile."""
     out = folder(kernel.variant)
     patch_sources(kernel)
@@ -89,11 +91,11 @@ def build_drivers(kernel):
     return sorted((out / "drivers").rglob("*.ko"))
 
 
-def _has_kunit(kernel):
+def _has_kunit(kernel: Kernel) -> bool:
     return "CONFIG_KUNIT=y" in (kernel.objects / ".config").read_text()
 
 
-def _rdma_tree(kernel, *words, tree="rdma"):
+def _rdma_tree(kernel: Kernel, *words: Word, tree: str = "rdma") -> list[str]:
     out = folder(kernel.variant) / tree
     return kernel.root.enter(
         ["python3", "-B", "-m", "scripts.ib_core.rdma_tree",
@@ -103,7 +105,8 @@ def _rdma_tree(kernel, *words, tree="rdma"):
         directory=CHECKOUT)
 
 
-def make_command(kernel, sources, out, *words, target="modules"):
+def make_command(kernel: Kernel, sources: Path, out: Path, *words: str,
+                 target: str = "modules") -> list[str]:
     """Kbuild on a folder of ours, with its output elsewhere."""
     return kernel.root.enter(
         ["make", f"-j{os.cpu_count()}", "-C", kernel.objects,
@@ -115,7 +118,7 @@ def make_command(kernel, sources, out, *words, target="modules"):
         writable=[folder(kernel.variant)])
 
 
-def install(kernel):
+def install(kernel: Kernel) -> Modules:
     """Puts the modules where the guest's modprobe finds them."""
     out = folder(kernel.variant)
     tree = out / "tree" / kernel.release
@@ -148,7 +151,7 @@ def install(kernel):
     return Modules(out / "tree", restrack, tuple(k.stem for k in kunit))
 
 
-def install_distribution(kernel):
+def install_distribution(kernel: Kernel) -> Path:
     """/lib/modules with the distribution's own RDMA modules: the C tracker."""
     tree = folder(kernel.variant) / "tree-c"
     with Step(f"Debian's own RDMA modules for {kernel.variant.name}",
@@ -156,10 +159,10 @@ def install_distribution(kernel):
         (tree / kernel.release).mkdir(parents=True, exist_ok=True)
         _distribution(tree / kernel.release / "kernel", kernel.stock_rdma)
         _depmod(step, kernel, tree)
-    return Modules(tree, None, ())
+    return tree
 
 
-def build_for_kdir(tree):
+def build_for_kdir(tree: Path) -> int:
     """rdma_restrack.ko for a prepared kernel tree, with the tools of this machine."""
     config = tree / ".config"
     if not config.exists():
@@ -185,11 +188,11 @@ def build_for_kdir(tree):
     return 0
 
 
-def _older(made, source):
+def _older(made: Path, source: Path) -> bool:
     return not made.exists() or made.stat().st_mtime < source.stat().st_mtime
 
 
-def _distribution(into, modules):
+def _distribution(into: Path, modules: Path | None) -> None:
     if modules and not into.exists():
         fresh = into.with_name("kernel.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -197,7 +200,7 @@ def _distribution(into, modules):
         fresh.rename(into)
 
 
-def _depmod(step, kernel, tree):
+def _depmod(step: Step, kernel: Kernel, tree: Path) -> None:
     for name in ("modules.builtin", "modules.order"):
         # depmod wants them; nothing here is built in that modprobe asks for.
         (tree / kernel.release / name).touch()

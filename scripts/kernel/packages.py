@@ -5,11 +5,13 @@ Each is a cache entry. The newest one of a series is taken once and then kept.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache
 from scripts.kernel import debian
+from scripts.kernel.buildroot import BuildRoot
 from scripts.progress import Step, say
 
 # Series that the tests are meant to pass on; others get a warning.
@@ -27,7 +29,7 @@ RDMA_MODULES = """
 """.split()
 
 
-def warn_if_unknown(series):
+def warn_if_unknown(series: str) -> None:
     """A series that nobody has tried may work: it gets a warning, and no more."""
     if series not in KNOWN_SERIES:
         say(f"warning: nothing was ever tried on series {series} "
@@ -43,15 +45,15 @@ class Package:
     source: Path
 
     @property
-    def headers(self):
+    def headers(self) -> Path:
         return self.folder / f"usr/src/linux-headers-{self.release}"
 
     @property
-    def binary(self):
+    def binary(self) -> Path:
         return self.folder / f"usr/lib/modules/{self.release}"
 
 
-def get(series, root):
+def get(series: str, root: BuildRoot) -> Package:
     """The newest kernel of the series, or the one that the cache has."""
     pointer = cache.folder() / "kernels" / series / "release"
     with cache.lock(cache.folder() / "locks" / f"kernel-{series}",
@@ -65,12 +67,12 @@ def get(series, root):
     return Package(folder, release, folder / "source")
 
 
-def get_flavour(series, flavour, package, root):
+def get_flavour(series: str, flavour: str, package: Package, root: BuildRoot) -> Package:
     """Another flavour of that very kernel: made from the same source."""
     base, architecture = package.release.rsplit("-", 1)
     release = f"{base}-{flavour}-{architecture}"
 
-    def make(folder):
+    def make(folder: Path) -> None:
         with Step(f"Debian's {release} kernel (binary, modules, headers)",
                   f"kernel-{series}-{flavour}") as step:
             archive = debian.Archive(step)
@@ -86,7 +88,7 @@ def get_flavour(series, flavour, package, root):
     return Package(folder, release, package.source)
 
 
-def _download(series, root):
+def _download(series: str, root: BuildRoot) -> str:
     with Step(f"Debian's {series} kernel (binary, modules, headers, source)",
               f"kernel-{series}") as step:
         archive = debian.Archive(step)
@@ -100,7 +102,7 @@ def _download(series, root):
         name, version = found
         release = name.removeprefix("linux-binary-")
 
-        def unpack(folder):
+        def unpack(folder: Path) -> None:
             _unpack(step, root, archive, folder, release, version, f"linux-source-{series}")
             tarball = folder / f"usr/src/linux-source-{series}.tar.xz"
             (folder / "source").mkdir()
@@ -113,7 +115,8 @@ def _download(series, root):
     return release
 
 
-def _unpack(step, root, archive, folder, release, version, *more):
+def _unpack(step: Step, root: BuildRoot, archive: debian.Archive, folder: Path, release: str,
+            version: str, *more: str) -> None:
     """Debian's packages of a kernel, and more of that version, in a folder."""
     downloads = folder / "downloads"
     downloads.mkdir()
@@ -127,7 +130,7 @@ def _unpack(step, root, archive, folder, release, version, *more):
     _choose_modules(step, root, folder, release)
 
 
-def _choose_modules(step, root, folder, release):
+def _choose_modules(step: Step, root: BuildRoot, folder: Path, release: str) -> None:
     """Two small module folders for guests, so that depmod has little to read.
 
     guest: without the distribution's RDMA modules, ours take their place;
@@ -143,7 +146,7 @@ def _choose_modules(step, root, folder, release):
         paths[name] = path
         needs[name] = [_module_name(other) for other in needed.split()]
 
-    def take(names, into):
+    def take(names: Iterable[str], into: Path) -> None:
         chosen = set()
         for name in names:
             name = name.replace("-", "_")
@@ -159,5 +162,5 @@ def _choose_modules(step, root, folder, release):
     take(GUEST_MODULES + RDMA_MODULES, folder / "guest-rdma")
 
 
-def _module_name(path):
+def _module_name(path: str) -> str:
     return Path(path).name.split(".")[0].replace("-", "_")

@@ -14,16 +14,27 @@ are tables, build/bench.json, build/bench.svg, and build/bench.md for the README
 import datetime
 import json
 import statistics
+from typing import Any, TypeVar
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from scripts.guest import qemu
+from scripts.guest.qemu import Machine
 from scripts.kernel import modules
+from scripts.kernel.buildroot import BuildRoot
+from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests.bench import report
 from tests.bench.figures import UNITS, Row, Setting
 
 SOURCES = CHECKOUT / "tests/bench"
+
+# What was measured: words, then a number of objects or threads.
+Key = tuple[Any, ...]
+Value = TypeVar("Value")
+
 C, RUST = "c", "rust"
 NAMES = {C: "C", RUST: "Rust"}
 
@@ -38,13 +49,13 @@ RACING_LIMIT = 900
 class Subject:
     """A kernel with what is measured on it."""
 
-    def __init__(self, kernel):
+    def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
         self.trees = {RUST: modules.build(kernel).folder,
-                      C: modules.install_distribution(kernel).folder}
+                      C: modules.install_distribution(kernel)}
         self.benches = {side: self._module(side) for side in (C, RUST)}
 
-    def _module(self, side):
+    def _module(self, side: str) -> Path:
         """The benchmark module for one tracker."""
         out = modules.folder(self.kernel.variant)
         folder = out / f"bench-{side}"
@@ -58,7 +69,7 @@ class Subject:
             step.run(modules.make_command(self.kernel, SOURCES, folder, *words))
         return folder / "restrack_bench.ko"
 
-    def boot(self, side, name, command, limit, machine):
+    def boot(self, side: str, name: str, command: str, limit: int, machine: Machine) -> Path:
         """Runs a command in a guest; the folder with its results."""
         log = qemu.log_of(self.kernel, name).relative_to(CHECKOUT)
         say(f"booting {name}, at most {limit // 60} minutes (log: {log})")
@@ -69,7 +80,7 @@ class Subject:
         return verdict.results
 
 
-def programs(root):
+def programs(root: BuildRoot) -> Path:
     """The folder with the programs that measure, or that are a load."""
     folder = BUILD / "bench-programs"
     folder.mkdir(exist_ok=True)
@@ -82,9 +93,9 @@ def programs(root):
     return folder
 
 
-def _read(path):
+def _read(path: Path) -> dict[Key, list[int]]:
     """The results in a file: the words before each value to a list of the values."""
-    found = {}
+    found: dict[Key, list[int]] = {}
     for line in path.read_text().splitlines():
         *words, n, value = line.split()
         found.setdefault((*words, int(n)), []).append(int(value))
@@ -93,7 +104,7 @@ def _read(path):
     return found
 
 
-def _both(c, rust):
+def _both(c: Mapping[Key, Value], rust: Mapping[Key, Value]) -> dict[Key, tuple[Value, Value]]:
     """The same, when both trackers have to have the same."""
     if c.keys() != rust.keys():
         raise Failed("bench", "the trackers were not measured alike: "
@@ -101,10 +112,10 @@ def _both(c, rust):
     return {key: (values, rust[key]) for key, values in c.items()}
 
 
-def costs(subject):
+def costs(subject: Subject) -> list[Row]:
     """The first part: rows of what repeats."""
 
-    def measure(side):
+    def measure(side: str) -> dict[Key, int]:
         results = subject.boot(
             side, f"bench-{side}",
             f"exec $CHECKOUT/tests/bench/cost.sh {subject.benches[side]} {NAMES[side]}",
@@ -117,7 +128,7 @@ def costs(subject):
     return [Row(op, n, c, rust, rust / c) for (op, n), (c, rust) in found.items()]
 
 
-def races(subject, folder, machine):
+def races(subject: Subject, folder: Path, machine: Machine) -> list[Row]:
     """The second part: rows of what varies, in a guest with so many processors."""
     words = [folder, *(path[side] for side in (C, RUST)
                        for path in (subject.trees, subject.benches))]
@@ -126,7 +137,8 @@ def races(subject, folder, machine):
         f"exec $CHECKOUT/tests/bench/threads.sh {' '.join(map(str, words))}",
         RACING_LIMIT, machine)
     found = _both(*(_read(results / f"{side}.result") for side in (C, RUST)))
-    middle = {key: tuple(map(statistics.median, both)) for key, both in found.items()}
+    middle = {key: (statistics.median(c), statistics.median(rust))
+              for key, (c, rust) in found.items()}
     flavour = subject.kernel.release.split("-", 1)[1]
     rows = []
     for (beside, op, n), both in found.items():
@@ -135,14 +147,15 @@ def races(subject, folder, machine):
         also = {name: middle[beside, name, n] for name in ("worst_add", "worst_del", "load")
                 if op == "threads" and (beside, name) != ("alone", "load")}
         ratios = [ours / theirs for theirs, ours in zip(*both)]
-        rows.append(Row(op, n, *middle[beside, op, n], statistics.median(ratios),
+        c, rust = middle[beside, op, n]
+        rows.append(Row(op, n, c, rust, statistics.median(ratios),
                         (min(ratios), max(ratios)),
                         Setting(flavour, machine.cpus, "" if beside == "alone" else beside),
                         also))
     return rows
 
 
-def run(kernel, *others):
+def run(kernel: Kernel, *others: Kernel) -> int:
     """Everything on the first of these kernels, and what has threads on the others, too."""
     subjects = [Subject(one) for one in (kernel, *others)]
     folder = programs(kernel.root)
@@ -151,7 +164,7 @@ def run(kernel, *others):
         for machine in RACING:
             rows += races(subject, folder, machine)
     order = list(UNITS)
-    rows.sort(key=lambda row: (order.index(row.op), row.setting or Setting(), row.n))
+    rows.sort(key=lambda row: (order.index(row.op), row.setting, row.n))
 
     date = datetime.date.today().isoformat()
     result = {"kernel": kernel.release, "date": date, "rows": [row.json() for row in rows]}

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What `make bench` finds: rows of figures, their units, and the targets that they have to reach."""
+"""What `make bench` finds: rows of figures, their units, and their targets."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 INSTRUCTIONS = "instructions per call"
 SYSTEM_TIME = "ns of system time"
@@ -40,7 +41,7 @@ LOADS = {
 }
 
 
-def digits(ratio):
+def digits(ratio: float) -> float:
     """A ratio to three digits, however small it is."""
     return float(f"{ratio:.3g}")
 
@@ -53,6 +54,9 @@ class Setting:
     cpus: int = 0
     beside: str = ""        # one of LOADS
 
+    def __bool__(self) -> bool:
+        return bool(self.kernel)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -63,18 +67,18 @@ class Row:
     c: float
     rust: float
     ratio: float
-    spread: tuple = ()      # least and greatest ratio of the rounds
-    setting: Setting = None
+    spread: tuple[float, ...] = ()  # least and greatest ratio of the rounds
+    setting: Setting = Setting()    # none: what repeats
     # What else was measured with the threads: pairs (C, Rust) of the worst single add and del
     # in ns, and of what was done beside them in a second.
-    also: dict = field(default_factory=dict)
+    also: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
-    def label(self):
+    def label(self) -> str:
         name = LABELS[self.op]
         return f"{name} {LOADS[self.setting.beside]}".strip() if self.setting else name
 
-    def json(self):
+    def json(self) -> dict[str, Any]:
         values = {"op": self.op, "n": self.n}
         if self.setting:
             values |= vars(self.setting)
@@ -95,19 +99,19 @@ class Target:
     kept: bool
 
 
-def _ratio_at_most(row, most):
+def _ratio_at_most(row: Row, most: float) -> Target:
     return Target(f"ratio <= {most:g}", row.ratio <= most)
 
 
-def _ratio_at_least(row, least):
+def _ratio_at_least(row: Row, least: float) -> Target:
     return Target(f"ratio >= {least:g}", row.ratio >= least)
 
 
-def _at_most(row, most):
+def _at_most(row: Row, most: float) -> Target:
     return Target(f"Rust <= {most:,}", row.rust <= most)
 
 
-def targets(row, rows):
+def targets(row: Row, rows: list[Row]) -> list[Target]:
     """The targets of a row among all rows."""
     if row.setting:
         return _targets_of_threads(row, rows)
@@ -128,7 +132,7 @@ def targets(row, rows):
             for bound, limit in [bounds[key]]]
 
 
-def _targets_of_threads(row, rows):
+def _targets_of_threads(row: Row, rows: list[Row]) -> list[Target]:
     if row.op == "mr" or row.setting.kernel != "amd64":
         return [_ratio_at_least(row, 1)]
     one, = (other.rust for other in rows

@@ -2,14 +2,20 @@
 """The figures of `make bench` as tables and as a picture."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
+from scripts.kernel.kernels import Kernel
 from scripts.progress import Step
 from tests.bench.figures import BYTES, LABELS, LOADS, RATE, SYSTEM_TIME, UNITS, VIRTUAL_TIME, \
-    Setting, targets
+    Row, Setting, targets
 
 
-def text(rows):
+Lines = Sequence[Sequence[str]]     # of cells
+
+
+def text(rows: list[Row]) -> tuple[str, int]:
     """All tables, for a terminal, and how many targets were missed."""
     table, missed = _every_row([row for row in rows if not row.setting])
     slow = [("missed:", "CPUs", "", "of them", "Rust : C", "target")]
@@ -24,7 +30,7 @@ def text(rows):
     return "\n\n".join(parts), missed + len(slow) - 1
 
 
-def summary(rows):
+def summary(rows: list[Row]) -> str:
     """All tables, for people who have never seen the code."""
     parts = [_lines(_by_size([row for row in rows if not row.setting]), pretty=False)]
     for title, lines in _of_threads(rows):
@@ -32,7 +38,7 @@ def summary(rows):
     return "\n\n".join(parts) + "\n"
 
 
-def _lines(lines, right=(), pretty=True):
+def _lines(lines: Lines, right: Sequence[bool] = (), pretty: bool = True) -> str:
     """Lines of cells, the first of them the heads, in the way of Markdown."""
     widths = [max(map(len, column)) if pretty else 0 for column in zip(*lines)]
     right = right or [False] * len(widths)
@@ -44,15 +50,16 @@ def _lines(lines, right=(), pretty=True):
         for line in (lines[0], rule, *lines[1:]))
 
 
-def _number(value):
+def _number(value: float) -> str:
     return f"{value:,.0f}"
 
 
 # What repeats
 
-def _every_row(rows):
+def _every_row(rows: list[Row]) -> tuple[str, int]:
     """A line for each row, and how many targets were missed."""
-    lines = [("operation", "objects", "C", "Rust", "ratio", "unit", "target", "")]
+    lines: list[tuple[str, ...]] = [
+        ("operation", "objects", "C", "Rust", "ratio", "unit", "target", "")]
     for row in rows:
         bounds = targets(row, rows)
         ratio = f"{row.ratio:.2f}" if row.ratio >= 0.1 else f"{row.ratio:.2g}"
@@ -64,10 +71,10 @@ def _every_row(rows):
     return _lines(lines, right), sum(line[-1] == "missed" for line in lines)
 
 
-def _growth(rows):
+def _growth(rows: list[Row]) -> list[tuple[str, ...]]:
     """Whether a dump takes a time in proportion to what it shows."""
     at = {(row.op, row.n): row for row in rows}
-    lines = []
+    lines: list[tuple[str, ...]] = []
     for op in ("dump_pd", "show_pd"):
         few, many = at[op, 32000], at[op, 100000]
         c, rust = many.c / few.c, many.rust / few.rust
@@ -76,7 +83,7 @@ def _growth(rows):
     return lines
 
 
-def _by_size(rows):
+def _by_size(rows: list[Row]) -> Lines:
     """A line for each operation, a column for each number of objects."""
     sizes = sorted({row.n for row in rows})
     lines = [["", *(f"{size:,}" for size in sizes)]]
@@ -87,7 +94,7 @@ def _by_size(rows):
     return lines
 
 
-def _cell(row):
+def _cell(row: Row | None) -> str:
     if row is None:
         return ""
     scale, unit = _scale(row)
@@ -96,7 +103,7 @@ def _cell(row):
     return f"{ours} : {theirs}{unit} = **{ratio}**"
 
 
-def _scale(row):
+def _scale(row: Row) -> tuple[float, str]:
     """By what to multiply the values of a row, and the unit that they have then."""
     unit = UNITS[row.op]
     if unit in (SYSTEM_TIME, VIRTUAL_TIME):
@@ -104,7 +111,7 @@ def _scale(row):
     return {BYTES: (1, " B"), RATE: (1e-3, " k/s")}.get(unit, (1, ""))
 
 
-def _short(value):
+def _short(value: float) -> str:
     """A number to three digits, or all of them before the point."""
     if value >= 1e6:
         return f"{value / 1e6:,.3g} M"
@@ -113,11 +120,11 @@ def _short(value):
 
 # What has threads
 
-def _of_threads(rows):
+def _of_threads(rows: list[Row]) -> list[tuple[str, Lines]]:
     """The tables of threads and processes: a title for each, and its lines."""
 
-    def pair(name, scale):
-        def cell(row):
+    def pair(name: str, scale: float) -> Callable[[Row], str]:
+        def cell(row: Row) -> str:
             if name not in row.also:
                 return ""
             c, rust = (_short(value * scale) for value in row.also[name])
@@ -136,11 +143,11 @@ def _of_threads(rows):
     ]
 
 
-def _by_threads(rows, cell):
+def _by_threads(rows: list[Row], cell: Callable[[Row], str]) -> Lines:
     """A line for each setting of an operation, a column for each number of threads."""
     numbers = sorted({row.n for row in rows})
     lines = [["kernel", "CPUs", "", *map(str, numbers)]]
-    settings = {}
+    settings: dict[tuple[str, int, str], dict[int, Row]] = {}
     for row in rows:
         settings.setdefault((row.setting.kernel, row.setting.cpus, row.label), {})[row.n] = row
     for (flavour, cpus, label), at in settings.items():
@@ -156,14 +163,14 @@ class Line:
     """An operation in the picture, for both trackers."""
 
     op: str
-    setting: Setting = None
+    setting: Setting = Setting()
 
-    def points(self, rows, least, scale):
+    def points(self, rows: list[Row], least: int, scale: float) -> list[tuple[float, float, float]]:
         return sorted((max(row.n, least), row.c * scale, row.rust * scale)
                       for row in rows if (row.op, row.setting) == (self.op, self.setting))
 
     @property
-    def title(self):
+    def title(self) -> str:
         if not self.setting:
             return LABELS[self.op].replace("`", "")
         return f"{self.setting.kernel} {LOADS[self.setting.beside]}".strip()
@@ -180,9 +187,9 @@ class Panel:
     """One part of the picture."""
 
     title: str
-    lines: tuple
+    lines: tuple[Line, ...]
     scale: float = 1
-    across: tuple = OBJECTS
+    across: tuple[str, int, str] = OBJECTS
 
 
 PANELS = (
@@ -198,7 +205,7 @@ PANELS = (
 COLOURS = ("#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#d68910")
 
 
-def picture(kernel, rows, path):
+def picture(kernel: Kernel, rows: list[Row], path: Path) -> None:
     """Draws cost against number of objects, and what threads do: dashed is C, solid is Rust."""
     script = [
         "set terminal svg size 1740,520 font 'sans-serif,13' background '#ffffff'",

@@ -11,6 +11,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from tests.bench.netlink import Link
 from tests.rdma.verbs import Verbs
@@ -27,7 +28,7 @@ ENOUGH = 0.4
 MOST = 50
 
 
-def system_time(command):
+def system_time(command: Sequence[str]) -> int:
     """Nanoseconds of system time that a run of a command takes."""
     total, runs = 0.0, 0
     while total < ENOUGH and runs < MOST:
@@ -41,13 +42,13 @@ def system_time(command):
     return round(total / runs * 1e9)
 
 
-def dump_time(link, index):
+def dump_time(link: Link, index: int) -> int:
     start = time.monotonic_ns()
     link.dump_pds(index)
     return time.monotonic_ns() - start
 
 
-def main(device):
+def main(device: str) -> None:
     verbs, link = Verbs(), Link()
     verbs.context("ctx", device)
     index = link.index(device)

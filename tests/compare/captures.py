@@ -13,10 +13,15 @@ what holds all the same: what was there all the time, whether once and in order.
 """
 
 import hashlib
-import json
 import itertools
+import json
 import re
 from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+Object = dict[str, Any]     # as rdma describes it in JSON
+Place = Sequence[Any]       # device, port and number of an object
 
 # Per type: the field with an object's own number.
 OWN = {"qp": "lqpn", "cm_id": "cm-idn", "cq": "cqn", "mr": "mrn", "pd": "pdn",
@@ -50,14 +55,14 @@ MAY = "may be: "    # begins a line that is a mistake, but one that the C tracke
 
 
 class _Node:
-    def __init__(self, type_, words):
+    def __init__(self, type_: str, words: list[str]) -> None:
         self.type = type_
         self.words = words          # what it says about itself, sorted
-        self.edges = []             # (field, node or text)
-        self.back = []              # (type and field, node)
+        self.edges: list[tuple[str, _Node | str]] = []      # by field
+        self.back: list[tuple[str, _Node]] = []             # by type and field
         self.colour = ""
 
-    def mix(self):
+    def mix(self) -> str:
         """What is known about it after one more round."""
         there = sorted((field, other.colour if isinstance(other, _Node) else other)
                        for field, other in self.edges)
@@ -65,20 +70,20 @@ class _Node:
         return _hash((self.type, self.words, self.colour, there, back))
 
 
-def _hash(value):
+def _hash(value: object) -> str:
     return hashlib.sha256(json.dumps(value).encode()).hexdigest()[:16]
 
 
-def _runs(lines):
+def _runs(lines: Iterable[str]) -> list[str]:
     """Equal lines that follow each other as one, with their number."""
     return [f"{len(list(same))}x {line}" for line, same in itertools.groupby(lines)]
 
 
-def _ascending(numbers):
+def _ascending(numbers: Iterable[Any]) -> bool:
     return all(first < second for first, second in itertools.pairwise(numbers))
 
 
-def _literal(field, value):
+def _literal(field: str, value: Any) -> str:
     if field in INDICES:
         return "n"
     if field in RANDOM:
@@ -92,11 +97,13 @@ def _literal(field, value):
 class _Graph:
     """The objects of one answer to all lists, and how they hang together."""
 
-    def __init__(self, lists, threads, free=False):
-        self.nodes = []
+    def __init__(self, lists: Mapping[str, list[Object]], threads: Mapping[str, int],
+                 free: bool = False) -> None:
+        self.nodes: list[_Node] = []
         self.free = free                        # the order says nothing
         self.threads = threads                  # and their processes
-        self.by_number = defaultdict(list)      # (type, number): (device, node)
+        # By type and number, the device and the node.
+        self.by_number: dict[tuple[str, Any], list[tuple[str | None, _Node]]] = defaultdict(list)
         pending = []
         for type_, objects in lists.items():
             for one in objects:
@@ -108,7 +115,7 @@ class _Graph:
                 node.colour = colour
         self._name()
 
-    def _object(self, type_, one):
+    def _object(self, type_: str, one: Object) -> _Node:
         special = type_ == "qp" and one.get("type") in SPECIAL_QPS
         if LENGTH in one and "pid" not in one and "pdn" not in one:
             one = one | {LENGTH: "n"}
@@ -128,7 +135,7 @@ class _Graph:
             self.by_number[type_, number].append((one.get("ifname"), node))
         return node
 
-    def _connect(self, node, one):
+    def _connect(self, node: _Node, one: Object) -> None:
         for field, value in one.items():
             if field not in REFERENCES or field == OWN[node.type]:
                 continue
@@ -138,7 +145,7 @@ class _Graph:
                 if isinstance(other, _Node):
                     other.back.append((f"{node.type}.{field}", node))
 
-    def _find(self, type_, number, one):
+    def _find(self, type_: str, number: Any, one: Object) -> _Node | str:
         if type_ == "process":
             number = self.threads.get(str(number), number)
         found = self.by_number[type_, number]
@@ -152,35 +159,35 @@ class _Graph:
         here = here or [node for _, node in found]
         return here[0] if here else "0" if number == 0 else "not-listed"
 
-    def _name(self):
+    def _name(self) -> None:
         """Short names: type, and which of the different ones of this type."""
-        self.names = {}
-        numbers = Counter()
+        self.names: dict[Hashable, str] = {}
+        numbers: Counter[str] = Counter()
         # Objects come in the order in which they were shown, then processes.
         for node in sorted(self.nodes, key=lambda n: n.colour) if self.free else self.nodes:
             if self._kind(node) not in self.names:
                 numbers[node.type] += 1
                 self.names[self._kind(node)] = f"{node.type}.{numbers[node.type]}"
 
-    def _kind(self, node):
+    def _kind(self, node: _Node) -> Hashable:
         """What has the same name: like objects, but each process by itself."""
         return node if node.type == "process" and not self.free else node.colour
 
-    def _line(self, node):
+    def _line(self, node: _Node) -> str:
         edges = Counter((field, self.names[self._kind(to)] if isinstance(to, _Node) else to)
                         for field, to in node.edges)
         words = node.words + sorted(f"{field}={n}x{to}" if n > 1 else f"{field}={to}"
                                     for (field, to), n in edges.items())
         return f"{self.names[self._kind(node)]} {' '.join(words)}"
 
-    def lines(self, type_):
+    def lines(self, type_: str) -> list[str]:
         """The objects of that type in their order; like ones that follow each other
         in one line."""
         lines = [self._line(node) for node in self.nodes if node.type == type_]
         return _runs(sorted(lines) if self.free else lines)
 
 
-def _disorder(type_, objects):
+def _disorder(type_: str, objects: list[Object]) -> Iterator[str]:
     """Devices and ports whose objects are not in ascending order of their numbers."""
     numbers = defaultdict(list)
     for one in objects:
@@ -198,14 +205,14 @@ def _disorder(type_, objects):
             yield f"{WRONG}{device}/{port} does not ascend"
 
 
-def _numbers(value):
+def _numbers(value: Any) -> Iterator[int]:
     """Numbers in a field: one, several, or ranges of them."""
     for part in value if isinstance(value, list) else [value]:
         first, _, last = str(part).partition("-")
         yield from range(int(first), int(last or first) + 1)
 
 
-def _plain(answer):
+def _plain(answer: Any) -> list[str]:
     """Lines of an answer that is not a list of objects."""
     if answer is None:
         return ["(nothing)"]
@@ -228,7 +235,8 @@ def _plain(answer):
 _LIST = re.compile(r"resource show (\w+)$")
 
 
-def _answers(said, ask, threads, free):
+def _answers(said: Iterable[Sequence[Any]], ask: str, threads: Mapping[str, int],
+             free: bool) -> Iterator[str]:
     """Lines for the answers of one run of rdma."""
     said = [tuple(pair) for pair in said]
     lists = {m[1]: answer for command, answer in said
@@ -258,9 +266,9 @@ _KEYS = {48, 49}
 _LENGTH, _KERNEL_OWNER = 45, 29
 
 
-def _singles(said):
+def _singles(said: Iterable[Sequence[Any]]) -> list[str]:
     """Lines for answers about one object each: each kind of answer, how often."""
-    lines = Counter()
+    lines: Counter[str] = Counter()
     for what, answer in said:
         if isinstance(answer, list):
             words = []
@@ -279,12 +287,11 @@ def _singles(said):
     return [f"by number {n}x {line}" for line, n in sorted(lines.items())]
 
 
-def _covered(held, shown):
+def _covered(held: Sequence[Place], shown: Sequence[Place]) -> Iterator[str]:
     """What is true of a list in which objects came and went: of those that were there
     all the time, how many are missing or twice; whether anything is twice; the order."""
     times = Counter(map(tuple, shown))
-    held = list(map(tuple, held))
-    missing = sum(not times[one] for one in held)
+    missing = sum(not times[tuple(one)] for one in held)
     twice = sum(n > 1 for n in times.values())
     yield f"{len(held) - missing} of {len(held)} held"
     if twice:
@@ -296,9 +303,9 @@ def _covered(held, shown):
             yield f"{WRONG}{'/'.join(map(str, place))} does not ascend"
 
 
-def _churn(said):
+def _churn(said: Object) -> list[str]:
     """Lines for a command that was given many times while objects came and went."""
-    lines = Counter()
+    lines: Counter[str] = Counter()
     for run in said["runs"]:
         parts = [([one for one in said["held"] if _of_port(one, said) is of_port],
                   [one for one in run["shown"] if _of_port(one, said) is of_port])
@@ -312,14 +319,14 @@ def _churn(said):
     return [f"churn {said['command']}: {n}x {line}" for line, n in sorted(lines.items())]
 
 
-def _of_port(one, said):
+def _of_port(one: Place, said: Object) -> bool:
     """A special QP, behind those that come and go. The C tracker counts how many objects
     a dump has come to, so it shows what follows twice or not at all when one of those
     before it has come or gone."""
     return said["command"] == "resource show qp" and one[1:] in ([1, 0], [1, 1])
 
 
-def _dump(said):
+def _dump(said: Object) -> list[str]:
     """Lines for a dump that was read in parts, with something done in between."""
     times = {part: sum(number in said["shown"] for number in said[part])
              for part in ("went", "came")}
@@ -330,7 +337,7 @@ def _dump(said):
     return [f"dump {said['what']}: {'; '.join(words)}"]
 
 
-def lines(capture):
+def lines(capture: Object) -> list[str]:
     """All lines of one capture, as the guest has written it."""
     result = []
     threads = capture.get("threads", {})
@@ -350,7 +357,7 @@ def lines(capture):
     return result
 
 
-def spoilt(capture):
+def spoilt(capture: Object) -> Iterator[tuple[str, Object]]:
     """The same capture with one mistake, as a tracker could make it: pairs of what
     is wrong and what would have been captured.
 
@@ -369,14 +376,14 @@ def spoilt(capture):
         yield "another end", {"dump": said | {"end": "EFAULT"}}
 
 
-def _spoilt_lists(capture):
+def _spoilt_lists(capture: Object) -> Iterator[tuple[str, Object]]:
     said = capture.get("-d", [])
     for place, (command, objects) in enumerate(said):
         match = _LIST.match(command)
         if not match or match[1] not in OWN or not isinstance(objects, list):
             continue
 
-        def instead(i, gone, *other, place=place):
+        def instead(i: int, gone: int, *other: Object, place: int = place) -> Object:
             command, objects = said[place]
             changed = [command, objects[:i] + list(other) + objects[i + gone:]]
             return capture | {"-d": said[:place] + [changed] + said[place + 1:]}
@@ -398,7 +405,7 @@ def _spoilt_lists(capture):
             yield f"{command}: exchanged {one} {other}", instead(i, 2, other, one)
 
 
-def _spoilt_run(run, held):
+def _spoilt_run(run: Object, held: list[Place]) -> Iterator[tuple[str, Object]]:
     yield "another code", run | {"code": run["code"] + 1}
     yield "an error", run | {"errors": [*run["errors"], "error: Interrupted system call"]}
     yield "no JSON", run | {"form": "text"}
@@ -408,7 +415,7 @@ def _spoilt_run(run, held):
         yield what, run | {"shown": shown}
 
 
-def _spoilt_order(shown, held):
+def _spoilt_order(shown: list[Any], held: list[Any]) -> Iterator[tuple[str, list[Any]]]:
     """Something that was held is left out, twice, exchanged for what follows it."""
     places = [i for i, one in enumerate(shown) if one in held]
     for i in places[:1] + places[-2:]:

@@ -19,12 +19,20 @@ import shlex
 import shutil
 import tomllib
 from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
 
 from scripts.guest import qemu
 from scripts.kernel import modules
+from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests.compare import captures
+
+Shown = dict[str, list[str]]    # by the name of a capture, its lines
+Change = tuple[str, str]        # a sign and a line
+Tally = Counter[tuple[int, str, str]]
 
 TESTS = CHECKOUT / "tests/compare"
 DIFFERENCES = TESTS / "differences.toml"
@@ -52,7 +60,8 @@ NEUTRAL_MODULES = ("rds",)
 
 # Modules
 
-def _build(step, kernel, folder, out, options, *words):
+def _build(step: Step, kernel: Kernel, folder: str, out: Path, options: Sequence[str],
+           *words: str) -> list[Path]:
     """A folder of the kernel as an external module, with these options."""
     out.mkdir(parents=True, exist_ok=True)
     wanted, *others = options
@@ -66,7 +75,7 @@ def _build(step, kernel, folder, out, options, *words):
     return sorted(out.glob("*.ko"))
 
 
-def _c_modules(kernel):
+def _c_modules(kernel: Kernel) -> Path:
     """Debian's modules, and siw: Debian has none, so this one is made of Debian's
     source, against Debian's headers."""
     build = modules.folder(kernel.variant)
@@ -74,10 +83,10 @@ def _c_modules(kernel):
         built = _build(step, kernel, "drivers/infiniband/sw/siw", build / "siw-c",
                        ("RDMA_SIW",))
         _add(step, kernel, build / "tree-c", built)
-    return modules.install_distribution(kernel).folder
+    return modules.install_distribution(kernel)
 
 
-def _rust_modules(kernel):
+def _rust_modules(kernel: Kernel) -> Path:
     """Ours, with the kernel's users of RDMA compiled against them."""
     made = modules.build(kernel)
     build = modules.folder(kernel.variant)
@@ -94,6 +103,7 @@ def _rust_modules(kernel):
                 f"{build}/rdma/Module.symvers")
         shutil.rmtree(tree, ignore_errors=True)
         shutil.copytree(made.folder, tree)
+        assert kernel.stock_rdma, "Debian ships modules for this kernel"
         built += [path for name in NEUTRAL_MODULES
                   for path in kernel.stock_rdma.rglob(f"{name}.ko")]
         _add(step, kernel, tree, built)
@@ -102,7 +112,7 @@ def _rust_modules(kernel):
     return tree
 
 
-def _add(step, kernel, tree, built):
+def _add(step: Step, kernel: Kernel, tree: Path, built: Iterable[Path]) -> None:
     updates = tree / kernel.release / "updates"
     updates.mkdir(parents=True, exist_ok=True)
     for module in built:
@@ -112,7 +122,7 @@ def _add(step, kernel, tree, built):
             writable=[modules.folder(kernel.variant)]))
 
 
-def _copy_selftests(kernel):
+def _copy_selftests(kernel: Kernel) -> None:
     """The kernel's selftests, to where a guest can read them."""
     out = modules.folder(kernel.variant) / "selftests"
     for folder in ("rdma", "kselftest"):
@@ -122,11 +132,11 @@ def _copy_selftests(kernel):
 
 # Boots
 
-def _name(side):
+def _name(side: str) -> str:
     return f"compare-{side}"
 
 
-def _run(kernel, side, folder, chosen):
+def _run(kernel: Kernel, side: str, folder: Path, chosen: str) -> Shown:
     """Boots one side; what each capture says, by its name."""
     name = _name(side)
     log = qemu.log_of(kernel, name).relative_to(CHECKOUT)
@@ -149,7 +159,7 @@ def _run(kernel, side, folder, chosen):
     return shown
 
 
-def _run_both(kernel, folders, chosen):
+def _run_both(kernel: Kernel, folders: dict[str, Path], chosen: str) -> dict[str, Shown]:
     """Both sides at once: a guest does one thing after the other, mostly."""
     # Before the guests, which would both find out by trying.
     qemu.accelerator_for(kernel)
@@ -163,7 +173,7 @@ def _run_both(kernel, folders, chosen):
             raise
 
 
-def _write(folder, shown):
+def _write(folder: Path, shown: Shown) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     for name, lines in shown.items():
         path = folder / f"{name}.txt"
@@ -176,30 +186,32 @@ def _write(folder, shown):
 class Meant:
     """One entry of the list: what differs, where, and exactly how often."""
 
-    def __init__(self, entry):
+    def __init__(self, entry: dict[str, Any]) -> None:
         self.reason = entry["reason"]
         self.where = entry.get("where", "*")
-        self.patterns = {"-": entry.get("c"), "+": entry.get("rust")}
-        self.words = entry.get("words")     # the sides differ in these only
-        self.lines = entry.get("lines")     # per workload: lines of C, lines of ours
-        self.each = entry.get("each")       # or one for each line like that
-        self.series = entry.get("series")
+        self.patterns: dict[str, str | None] = {"-": entry.get("c"), "+": entry.get("rust")}
+        self.words: list[str] = entry.get("words", [])      # the sides differ in these only
+        # Per workload: lines of C, lines of ours.
+        self.lines: dict[str, list[int]] | None = entry.get("lines")
+        self.each: str | None = entry.get("each")           # or one for each line like that
+        self.series: str | None = entry.get("series")
 
-    def _fits(self, sign, text):
-        return self.patterns[sign] is not None \
-            and re.fullmatch(self.patterns[sign], text) is not None
+    def _fits(self, sign: str, text: str) -> bool:
+        pattern = self.patterns[sign]
+        return pattern is not None and re.fullmatch(pattern, text) is not None
 
-    def _knows(self, name):
+    def _knows(self, name: str) -> bool:
         return fnmatch.fnmatchcase(name, self.where) \
             and (self.lines is None or _workload(name) in self.lines)
 
-    def match(self, name, changed):
+    def match(self, name: str, changed: Sequence[Change]) -> list[int]:
         """Those of the lines, pairs of a sign and a text, that are meant."""
         if not self._knows(name):
             return []
         if not self.words:
             return [i for i, (sign, text) in enumerate(changed) if self._fits(sign, text)]
-        found, rest = [], {}
+        found: list[int] = []
+        rest: dict[tuple[str, str], list[int]] = {}
         for i, (sign, text) in enumerate(changed):
             words, same = self._split(text)
             if not self._fits(sign, words):
@@ -211,24 +223,24 @@ class Meant:
                 rest.setdefault((sign, same), []).append(i)
         return found
 
-    def _split(self, text):
+    def _split(self, text: str) -> tuple[str, str]:
         """The words that may differ, and the line without them."""
         words = [word for word in text.split(" ") if word.partition("=")[0] in self.words]
         return " ".join(words), " ".join(word for word in text.split(" ")
                                          if word not in words)
 
 
-def _workload(name):
+def _workload(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _meant(series):
+def _meant(series: str) -> list[Meant]:
     with DIFFERENCES.open("rb") as file:
         entries = [Meant(entry) for entry in tomllib.load(file)["difference"]]
     return [entry for entry in entries if not entry.series or entry.series == series]
 
 
-def _changed(sides):
+def _changed(sides: Sequence[list[str]]) -> Iterator[Change]:
     """The lines that one side has and the other one has not, with signs, in order."""
     theirs, ours = sides
     theirs = [line for line in theirs if captures.MAY not in line]
@@ -243,10 +255,10 @@ class Judgement:
     """What differs in one capture: every line, those that nobody meant, and how many
     lines each entry of the list explains."""
 
-    def __init__(self, name, sides, meant):
+    def __init__(self, name: str, sides: Sequence[list[str]], meant: Iterable[Meant]) -> None:
         self.changed = list(_changed(sides))
         self.reasons = [None] * len(self.changed)
-        self.tally = Counter()
+        self.tally: Tally = Counter()
         self.odd = []
         for number, entry in enumerate(meant):
             found = [i for i in entry.match(name, self.changed) if not self.reasons[i]]
@@ -263,13 +275,14 @@ class Judgement:
         self.odd += [f" {line}" for line in sides[0]
                      if captures.WRONG in line and line in sides[1]]
 
-    def verdict(self):
+    def verdict(self) -> tuple[list[str], Tally]:
         return self.odd, self.tally
 
 
-def _compare(shown, meant):
+def _compare(shown: dict[str, Shown], meant: list[Meant]) -> tuple[list[str], Tally]:
     """Writes the whole diff; the lines of it that nobody meant, and the tally."""
-    odd, diff, tally = [], [], Counter()
+    odd, diff = [], []
+    tally: Tally = Counter()
     for name in sorted(shown["c"].keys() | shown["rust"].keys()):
         sides = [shown[side].get(name, ["(no such capture)"]) for side in SIDES]
         judged = Judgement(name, sides, meant)
@@ -287,19 +300,18 @@ def _compare(shown, meant):
     return odd, tally
 
 
-def _miscounted(meant, tally, ran):
+def _miscounted(meant: list[Meant], tally: Tally, ran: set[str]) -> Iterator[str]:
     """Entries of the list that explain more or fewer lines than they say."""
     for number, entry in enumerate(meant):
-        for workload in sorted(ran & (entry.lines or {}).keys()):
+        for workload, wanted in sorted((entry.lines or {}).items()):
             seen = [tally[number, workload, sign] for sign in "-+"]
-            if seen != entry.lines[workload]:
-                yield f"{workload}: [C, ours] {seen} lines instead of " \
-                      f"{entry.lines[workload]}: {entry.reason}"
+            if workload in ran and seen != wanted:
+                yield f"{workload}: [C, ours] {seen} lines instead of {wanted}: {entry.reason}"
         if entry.each and not any(seen for (of, _, _), seen in tally.items() if of == number):
             yield f"no line at all: {entry.reason}"
 
 
-def _unseen(folder, shown, meant):
+def _unseen(folder: Path, shown: dict[str, Shown], meant: list[Meant]) -> tuple[int, list[str]]:
     """Mistakes that would pass: each capture of ours is spoilt, and compared with the one
     of C's by the list of what is meant.
 
@@ -321,7 +333,7 @@ def _unseen(folder, shown, meant):
     return tried, unseen
 
 
-def run(kernel):
+def run(kernel: Kernel) -> int:
     """Everything, with a verdict; the exit code."""
     # For the guest's shell, which is not to take wildcards for names of files.
     chosen = shlex.join(os.environ.get("ONLY", "").split())

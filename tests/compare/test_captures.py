@@ -2,56 +2,61 @@
 """What the comparison makes of captures, and what it takes for a difference."""
 
 import unittest
+from collections.abc import Iterable
+from typing import Any
 
 from tests.compare import captures, comparison
 
 LIST = "resource show pd"
 
 
-def pd(number, users=0, device="dev0", **more):
+def pd(number: int, users: int = 0, device: str = "dev0", **more: object) -> dict[str, Any]:
     return {"ifindex": 1, "ifname": device, "pdn": number, "users": users} | more
 
 
-def listed(*objects):
+def listed(*objects: dict[str, Any]) -> dict[str, Any]:
     return {"threads": {}, "-d": [[LIST, list(objects)]]}
 
 
-def churned(*shown, held=(), **more):
+def churned(*shown: int, held: Iterable[int] = (), **more: object) -> dict[str, Any]:
     run = {"code": 0, "errors": [], "form": "JSON", "devices": ["dev0"],
            "shown": [["dev0", 0, number] for number in shown]} | more
     return {"churn": {"command": LIST, "held": [["dev0", 0, number] for number in held],
                       "runs": [run]}}
 
 
-def dumped(*shown, held=(), went=(), came=(), end="done", interrupted=False):
+def dumped(*shown: int, held: Iterable[int] = (), went: Iterable[int] = (),
+           came: Iterable[int] = (), end: str = "done",
+           interrupted: bool = False) -> dict[str, Any]:
     return {"dump": {"what": "d", "shown": list(shown), "held": list(held),
                      "went": list(went), "came": list(came), "end": end,
                      "interrupted": interrupted}}
 
 
-def meant(**entry):
+def meant(**entry: object) -> comparison.Meant:
     return comparison.Meant({"reason": "r"} | entry)
 
 
-def judge(theirs, ours, *entries, name="w-rxe/00-a"):
+def judge(theirs: list[str], ours: list[str], *entries: comparison.Meant,
+          name: str = "w-rxe/00-a") -> comparison.Judgement:
     return comparison.Judgement(name, [theirs, ours], entries)
 
 
 class Lists(unittest.TestCase):
-    def test_numbers_of_another_boot_change_nothing(self):
+    def test_numbers_of_another_boot_change_nothing(self) -> None:
         self.assertEqual(captures.lines(listed(pd(1, 5), pd(2, 6))),
                          captures.lines(listed(pd(11, 5), pd(17, 6))))
 
-    def test_exchanged_objects_that_differ_give_other_lines(self):
+    def test_exchanged_objects_that_differ_give_other_lines(self) -> None:
         self.assertNotEqual(captures.lines(listed(pd(1, 5), pd(2, 6))),
                             captures.lines(listed(pd(1, 6), pd(2, 5))))
 
-    def test_exchanged_objects_that_are_alike_do_not_ascend(self):
+    def test_exchanged_objects_that_are_alike_do_not_ascend(self) -> None:
         self.assertFalse(self._wrong(listed(pd(1), pd(2))))
         self.assertTrue(self._wrong(listed(pd(2), pd(1))))
         self.assertTrue(self._wrong(listed(pd(2), pd(2))))
 
-    def test_each_device_and_port_ascends_by_itself(self):
+    def test_each_device_and_port_ascends_by_itself(self) -> None:
         self.assertFalse(self._wrong(listed(pd(5), pd(1, device="dev1"))))
         qps = [{"ifname": "dev0", "lqpn": 17, "type": "RC"},
                {"ifname": "dev0", "port": 1, "lqpn": 16, "type": "RC"},
@@ -59,25 +64,25 @@ class Lists(unittest.TestCase):
         self.assertFalse(self._wrong({"-d": [["resource show qp", qps]]}))
         self.assertTrue(self._wrong({"-d": [["resource show qp", qps[::-1]]]}))
 
-    def test_numbers_of_an_srq_ascend(self):
+    def test_numbers_of_an_srq_ascend(self) -> None:
         for numbers, wrong in ((["1-3", 5], False), ([5, "1-3"], True)):
             srq = {"ifname": "dev0", "srqn": 1, "lqpn": numbers}
             self.assertEqual(self._wrong({"-d": [["resource show srq", [srq]]]}), wrong)
 
-    def test_alike_neighbours_are_one_line(self):
+    def test_alike_neighbours_are_one_line(self) -> None:
         lines = captures.lines(listed(pd(1), pd(2), pd(3, 7), pd(4)))
         self.assertEqual([line.split()[4] for line in lines], ["2x", "1x", "1x"])
 
-    def _wrong(self, capture):
+    def _wrong(self, capture: dict[str, Any]) -> bool:
         return any(captures.WRONG in line for line in captures.lines(capture))
 
 
 class Moving(unittest.TestCase):
-    def test_who_comes_and_goes_changes_nothing(self):
+    def test_who_comes_and_goes_changes_nothing(self) -> None:
         self.assertEqual(captures.lines(churned(1, 2, 7, held=(1, 2))),
                          captures.lines(churned(1, 2, 8, 9, held=(1, 2))))
 
-    def test_each_mistake_gives_another_line(self):
+    def test_each_mistake_gives_another_line(self) -> None:
         right = captures.lines(churned(1, 2, 3, held=(1, 2)))
         for wrong in (churned(1, 3, held=(1, 2)), churned(1, 2, 2, held=(1, 2)),
                       churned(2, 1, 3, held=(1, 2)), churned(1, 2, held=(1, 2), code=1),
@@ -86,23 +91,23 @@ class Moving(unittest.TestCase):
                       churned(1, 2, held=(1, 2), devices=[])):
             self.assertNotEqual(captures.lines(wrong), right)
 
-    def test_qps_of_ports_may_be_lost_by_the_c_tracker_only(self):
+    def test_qps_of_ports_may_be_lost_by_the_c_tracker_only(self) -> None:
         held = [["dev0", 0, 17], ["dev0", 1, 1]]
         whole, part = ({"churn": {"command": "resource show qp", "held": held, "runs": [
             {"code": 0, "errors": [], "form": "JSON", "devices": ["dev0"], "shown": shown}]}}
             for shown in (held, held[:1]))
-        whole, part = captures.lines(whole), captures.lines(part)
-        self.assertFalse(judge(part, whole).odd)
-        self.assertTrue(judge(whole, part).odd)
+        all_lines, fewer_lines = captures.lines(whole), captures.lines(part)
+        self.assertFalse(judge(fewer_lines, all_lines).odd)
+        self.assertTrue(judge(all_lines, fewer_lines).odd)
 
-    def test_dump_says_who_was_shown(self):
+    def test_dump_says_who_was_shown(self) -> None:
         self.assertEqual(
             captures.lines(dumped(1, 2, 3, held=(1, 9), went=(2, 8), came=(3,))),
             ["dump d: 1 of 2 held; 1 of 2 that went; 1 of 1 that came; end=done"])
         self.assertIn("interrupted", captures.lines(dumped(interrupted=True))[0])
         self.assertIn("end=EINVAL", captures.lines(dumped(end="EINVAL"))[0])
 
-    def test_spoilt_captures_have_other_lines(self):
+    def test_spoilt_captures_have_other_lines(self) -> None:
         for capture in (listed(pd(1, pid=7), pd(2, pid=7), pd(3)), churned(1, 2, 3, held=(1, 2, 3)),
                         dumped(1, 2, 3, held=(1, 2, 3))):
             what = dict(captures.spoilt(capture))
@@ -114,15 +119,15 @@ class Moving(unittest.TestCase):
 
 
 class Differences(unittest.TestCase):
-    def test_other_order_is_a_difference(self):
+    def test_other_order_is_a_difference(self) -> None:
         self.assertTrue(judge(["a", "b"], ["b", "a"]).odd)
         self.assertFalse(judge(["a", "b"], ["a", "b"]).odd)
 
-    def test_mistake_of_both_sides_is_reported(self):
+    def test_mistake_of_both_sides_is_reported(self) -> None:
         line = f"x {captures.WRONG}y"
         self.assertTrue(judge([line], [line]).odd)
 
-    def test_count_is_exact(self):
+    def test_count_is_exact(self) -> None:
         entry = meant(rust="a.", lines={"w-rxe": [0, 2]})
         for ours, right in ((["a1"], False), (["a1", "a2"], True),
                             (["a1", "a2", "a3"], False)):
@@ -131,18 +136,18 @@ class Differences(unittest.TestCase):
             wrong = list(comparison._miscounted([entry], judged.tally, {"w-rxe"}))
             self.assertEqual(not wrong, right)
 
-    def test_count_is_for_its_workloads(self):
+    def test_count_is_for_its_workloads(self) -> None:
         entry = meant(rust="a.", lines={"w-rxe": [0, 1]})
         self.assertTrue(judge([], ["a1"], entry, name="v-rxe/00-a").odd)
         self.assertFalse(list(comparison._miscounted([entry], judge([], []).tally, {"v-rxe"})))
 
-    def test_one_for_each_line_is_exact(self):
+    def test_one_for_each_line_is_exact(self) -> None:
         entry = meant(rust="x.*", each="d.*")
         self.assertFalse(judge(["d1"], ["d1", "x1"], entry).odd)
         self.assertTrue(judge(["d1"], ["d1"], entry).odd)
         self.assertTrue(judge(["d1"], ["d1", "x1", "x2"], entry).odd)
 
-    def test_words_differ_and_nothing_else(self):
+    def test_words_differ_and_nothing_else(self) -> None:
         entry = meant(words=["pid"], c="", rust="pid=1", lines={"w-rxe": [1, 1]})
         for theirs, ours, right in (("a b", "a pid=1 b", True), ("a b", "a pid=2 b", False),
                                     ("a b", "a pid=1 c", False), ("a b", "a pid=1", False)):

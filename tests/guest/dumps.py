@@ -18,7 +18,9 @@ import subprocess
 import sys
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any, Self
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
@@ -36,12 +38,12 @@ GSI = 1             # number of the QP for general services, which every port ha
 problems = []
 
 
-def check(right, what):
+def check(right: object, what: str) -> None:
     if not right:
         problems.append(what)
 
 
-def tool(*words):
+def tool(*words: str) -> list[Any]:
     """What rdma says as JSON; it must say so to its end."""
     done = subprocess.run(["rdma", "-j", *words], text=True, capture_output=True,
                           timeout=60, check=False)
@@ -49,17 +51,18 @@ def tool(*words):
     check(not done.returncode, f"rdma {what}: exit code {done.returncode}")
     check(not done.stderr, f"rdma {what}: {done.stderr.strip()}")
     try:
-        return json.loads(done.stdout)
+        said: list[Any] = json.loads(done.stdout)
+        return said
     except ValueError:
         problems.append(f"rdma {what}: no JSON: {done.stdout[-80:]}")
         return []
 
 
-def ascending(numbers, what):
+def ascending(numbers: list[int], what: str) -> None:
     check(numbers == sorted(numbers), f"{what}: not in ascending order: {numbers[:10]}")
 
 
-def listed(type_, key, device):
+def listed(type_: str, key: str, device: str) -> Counter[int]:
     """The numbers in the list of that type, as rdma prints it."""
     found = [one[key] for one in tool("resource", "show", type_)
              if one["ifname"] == device]
@@ -72,20 +75,23 @@ def listed(type_, key, device):
 class Dump:
     """A dump of all objects of a type, read message by message."""
 
-    def __init__(self, device, type_="pd", size=SMALL, index=None):
+    def __init__(self, device: str, type_: str = "pd", size: int = SMALL,
+                 index: int | None = None) -> None:
         self.table, self.number = {
             "pd": (netlink.RES_PD_TABLE, netlink.RES_PDN),
             "qp": (netlink.RES_QP_TABLE, netlink.RES_LQPN),
             "srq": (netlink.RES_SRQ_TABLE, netlink.RES_SRQN)}[type_]
         self.size = size
-        self.found, self.flags, self.datagrams = [], [], 0
-        self.error = None       # 0 when it is over
+        self.found: list[int] = []
+        self.flags: list[int] = []
+        self.datagrams = 0
+        self.error: int | None = None       # 0 when it is over
         self.connection = netlink.Connection()
         self.connection.send(netlink.COMMANDS[f"res_{type_}_get"],
                              [(netlink.DEV_INDEX, index or netlink.device_index(device))],
                              netlink.DUMP)
 
-    def read(self):
+    def read(self) -> None:
         """One more datagram."""
         self.datagrams += 1
         for type_, flags, payload in self.connection.receive(self.size):
@@ -95,17 +101,17 @@ class Dump:
             else:
                 self.found += netlink.numbers_in(payload, self.table, self.number)
 
-    def finish(self):
+    def finish(self) -> Self:
         while self.error is None:
             self.read()
         self.connection.close()
         return self
 
-    def interrupted(self):
+    def interrupted(self) -> bool:
         return any(flag & netlink.DUMP_INTERRUPTED for flag in self.flags)
 
 
-def forked(work):
+def forked(work: Callable[[], object]) -> int:
     """A process that works until it is killed."""
     child = os.fork()
     if child:
@@ -117,7 +123,7 @@ def forked(work):
         os._exit(1)
 
 
-def stop(child):
+def stop(child: int) -> None:
     ended, _ = os.waitpid(child, os.WNOHANG)
     if ended:
         problems.append("the churn ended by itself")
@@ -126,7 +132,7 @@ def stop(child):
         os.waitpid(child, 0)
 
 
-def churn(device):
+def churn(device: str) -> None:
     """Makes and destroys as fast as it can."""
     verbs = Verbs()
     verbs.context("ctx", device)
@@ -150,7 +156,7 @@ def churn(device):
             verbs.destroy(f"qp{i}", f"id{i}")
 
 
-def one_pd(device):
+def one_pd(device: str) -> None:
     """One PD that comes and goes without pause."""
     verbs = Verbs()
     verbs.context("ctx", device)
@@ -159,7 +165,7 @@ def one_pd(device):
         verbs.destroy("pd")
 
 
-def pds(device):
+def pds(device: str) -> Verbs:
     """Just PDs: a CM_ID that is bound has one more."""
     verbs = Verbs()
     verbs.context("ctx", device)
@@ -167,7 +173,7 @@ def pds(device):
     return verbs
 
 
-def keep(device):
+def keep(device: str) -> Verbs:
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.cq("cq", "ctx")
@@ -184,7 +190,7 @@ def keep(device):
 LISTS = {"pd": "pdn", "mr": "mrn", "qp": "lqpn", "cm_id": "cm-idn"}
 
 
-def list_under_churn_is_exact(device, other):
+def list_under_churn_is_exact(device: str, other: str) -> None:
     """Whoever is there all the time is in each list, once; nobody is twice; and the
     list comes to its end."""
     verbs = keep(device)
@@ -210,7 +216,7 @@ def list_under_churn_is_exact(device, other):
     del verbs
 
 
-def busy_device_does_not_end_the_list(device, other):
+def busy_device_does_not_end_the_list(device: str, other: str) -> None:
     """The list of the next device comes after one that is busy."""
     verbs = Verbs()
     verbs.context("ctx", device)
@@ -226,7 +232,7 @@ def busy_device_does_not_end_the_list(device, other):
     stop(child)
 
 
-def list_is_a_snapshot(device):
+def list_is_a_snapshot(device: str) -> None:
     """A list is what was there when it began, less what went before its turn."""
     verbs = pds(device)
     dump = Dump(device)
@@ -248,7 +254,7 @@ def list_is_a_snapshot(device):
     check(not dump.error, f"error {dump.error}")
 
 
-def lists_do_not_disturb_each_other(device):
+def lists_do_not_disturb_each_other(device: str) -> None:
     """Dumps at the same time do not know of each other."""
     verbs = pds(device)
     first, second = Dump(device), Dump(device)
@@ -263,7 +269,7 @@ def lists_do_not_disturb_each_other(device):
     check(third.found[:-1] == first.found, "the third list is not the first with one more")
 
 
-def _srqs(device, qps, others):
+def _srqs(device: str, qps: int, others: int) -> Verbs:
     """An SRQ with QPs whose numbers are not neighbours, and others before and behind it."""
     verbs = Verbs()
     verbs.context("ctx", device)
@@ -278,7 +284,7 @@ def _srqs(device, qps, others):
     return verbs
 
 
-def object_larger_than_a_message_is_listed(device):
+def object_larger_than_a_message_is_listed(device: str) -> None:
     """What does not fit the message at hand comes in the next one, and is an error only
     where it does not fit the reader's buffer; then nothing is wrong with it, nor with
     other lists."""
@@ -304,11 +310,11 @@ def object_larger_than_a_message_is_listed(device):
         verbs.close()
 
 
-def churn_does_not_hide_an_error(device):
+def churn_does_not_hide_an_error(device: str) -> None:
     """The error of a list is not hidden by what comes and goes."""
     verbs = _srqs(device, 400, 60)
 
-    def work():
+    def work() -> None:
         other = Verbs()
         other.context("ctx", device)
         other.pd("pd", "ctx")
@@ -325,7 +331,7 @@ def churn_does_not_hide_an_error(device):
     verbs.close()
 
 
-def qps_of_an_srq_are_all_listed(device):
+def qps_of_an_srq_are_all_listed(device: str) -> None:
     """A list of QPs that does fit is whole."""
     verbs = _srqs(device, 50, 0)
     dump = Dump(device, "srq").finish()
@@ -336,12 +342,12 @@ def qps_of_an_srq_are_all_listed(device):
     check(sorted(made) == shown, f"listed {shown} instead of {made}")
 
 
-def _range(part):
+def _range(part: Any) -> range:
     first, _, last = str(part).partition("-")
     return range(int(first), int(last or first) + 1)
 
 
-def list_says_nothing_of_another_device(device):
+def list_says_nothing_of_another_device(device: str) -> None:
     """A dump that was begun says nothing of the device that comes in the place of its own."""
     verbs = pds(device)
     before = Dump(device, size=LARGE).finish().found
@@ -363,14 +369,14 @@ def list_says_nothing_of_another_device(device):
     subprocess.run(["rdma", "dev", "set", renamed, "name", device], check=True)
 
 
-def module_users(name):
+def module_users(name: str) -> int:
     for line in Path("/proc/modules").read_text(encoding="ascii").splitlines():
         if line.startswith(name + " "):
             return int(line.split()[2])
     return -1
 
 
-def half_read_list_holds_ib_core(device):
+def half_read_list_holds_ib_core(device: str) -> None:
     """A dump that is not read to its end holds ib_core, and lets go when its socket is closed."""
     verbs = pds(device)
     before = module_users("ib_core")
@@ -389,7 +395,7 @@ def half_read_list_holds_ib_core(device):
 class Group:
     """A memory cgroup with one process, which works in steps that its parent waits for."""
 
-    def __init__(self, work):
+    def __init__(self, work: Callable[[], Iterator[None]]) -> None:
         root = Path("/sys/fs/cgroup")
         if not (root / "cgroup.controllers").exists():
             subprocess.run(["mount", "-t", "cgroup2", "none", root], check=True)
@@ -417,34 +423,34 @@ class Group:
         os.close(tell)
         self.await_step()
 
-    def await_step(self):
+    def await_step(self) -> None:
         check(os.read(self.steps, 1), "the process in the cgroup has ended")
 
-    def step(self):
+    def step(self) -> None:
         os.write(self.leave, b".")
         self.await_step()
 
-    def set(self, name, value):
+    def set(self, name: str, value: object) -> None:
         (self.path / name).write_text(str(value), encoding="ascii")
 
-    def kernel_memory(self):
+    def kernel_memory(self) -> int:
         text = (self.path / "memory.stat").read_text(encoding="ascii")
-        return int(re.search(r"^kernel (\d+)$", text, re.M)[1])
+        return int(re.findall(r"^kernel (\d+)$", text, re.M)[0])
 
-    def current(self):
+    def current(self) -> int:
         return int((self.path / "memory.current").read_text(encoding="ascii"))
 
-    def close(self):
+    def close(self) -> None:
         os.kill(self.child, signal.SIGKILL)
         os.waitpid(self.child, 0)
         self.path.rmdir()
 
 
-def keys_are_charged_to_the_reader(device):
+def keys_are_charged_to_the_reader(device: str) -> None:
     """What a dump keeps between messages is charged to its reader, and given back."""
     number, kept = 100, 100 * HELD * 8
 
-    def work():
+    def work() -> Iterator[None]:
         index = netlink.device_index(device)
         sockets = [netlink.Connection() for _ in range(number)]
         yield
@@ -476,11 +482,11 @@ def keys_are_charged_to_the_reader(device):
     verbs.close()
 
 
-def list_without_memory_is_whole(device):
+def list_without_memory_is_whole(device: str) -> None:
     """A reader who may have no more memory gets a whole list, in whatever order."""
     number = 40000
 
-    def work():
+    def work() -> Iterator[None]:
         index = netlink.device_index(device)
         yield
         dump = Dump(device, index=index)
@@ -511,7 +517,7 @@ def list_without_memory_is_whole(device):
     verbs.close()
 
 
-def summary_counts_xrc_domains(device):
+def summary_counts_xrc_domains(device: str) -> None:
     """XRC domains are in it."""
     found = tool("resource", "show", device)[0].get("xrcd")
     check(found == 0, f"xrcd in the summary: {found}")

@@ -12,6 +12,7 @@ that no other of its type has on the device; the summary counts what is listed.
 
 import json
 import sys
+from typing import Any
 
 NUMBER = {"qp": "lqpn", "cq": "cqn", "pd": "pdn", "mr": "mrn", "ctx": "ctxn",
           "srq": "srqn", "cm_id": "cm-idn"}
@@ -21,7 +22,7 @@ wanted = {k: int(v) for k, v in (word.split("=") for word in sys.argv[4:])}
 problems = []
 
 
-def load(name):
+def load(name: str) -> Any:
     with open(f"{directory}/{name}.json", encoding="utf-8") as file:
         return json.load(file)
 

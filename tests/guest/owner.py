@@ -22,6 +22,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
@@ -31,7 +32,7 @@ NUMBERS = {"pd": 1, "cq": 1, "mr": 1, "srq": 0, "qp": 1, "rounds": 1}
 SYS_EXIT = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
 
 
-def files():
+def files() -> list[int]:
     """The descriptors of the device, which libibverbs wants closed at exec."""
     found = []
     for name in os.listdir("/proc/self/fd"):
@@ -44,35 +45,36 @@ def files():
     return found
 
 
-def become_another():
+def become_another() -> None:
     for file in files():
         os.set_inheritable(file, True)
     print("ready", flush=True)
     os.execv("/bin/sleep", ["sleep", "100000"])
 
 
-def do(work, who):
+def do(work: Callable[[], object], who: str) -> None:
     """As the leader, or as a thread that is still there afterwards."""
     if who == "leader":
-        return work()
+        work()
+        return
     done = threading.Event()
 
-    def body():
+    def body() -> None:
         work()
         done.set()
         threading.Event().wait()
 
     threading.Thread(target=body, daemon=True).start()
-    return done.wait()
+    done.wait()
 
 
-def leader_ends():
+def leader_ends() -> None:
     """Only the first thread, not the process."""
     print("ready", flush=True)
     ctypes.CDLL(None).syscall(SYS_EXIT, 0)
 
 
-def inherit(file):
+def inherit(file: int) -> None:
     """What the other process does."""
     signal.signal(signal.SIGUSR1, lambda *_: make_more(uverbs.Uverbs(file)))
     print("heir", os.getpid(), flush=True)
@@ -80,35 +82,35 @@ def inherit(file):
         signal.pause()
 
 
-def make_more(device):
+def make_more(device: uverbs.Uverbs) -> None:
     device.alloc_pd()
     device.create_cq()
     print("made", flush=True)
 
 
-def wait():
+def wait() -> None:
     print("ready", flush=True)
     while True:
         signal.pause()
 
 
-def by_fork():
+def by_fork() -> None:
     if os.fork():
-        return wait()
-    return inherit(files()[0])
+        wait()
+    inherit(files()[0])
 
 
-def by_socket():
+def by_socket() -> None:
     here, there = socket.socketpair()
     if os.fork():
         socket.send_fds(here, [b"."], files())
-        return wait()
+        wait()
     for file in files():
         os.close(file)
-    return inherit(socket.recv_fds(there, 1, 4)[1][0])
+    inherit(socket.recv_fds(there, 1, 4)[1][0])
 
 
-def main():
+def main() -> None:
     device, how, who = sys.argv[1], sys.argv[2], sys.argv[3:]
     do(lambda: verbs.work(device, NUMBERS), who[0] if who else "leader")
     sys.stdout.flush()

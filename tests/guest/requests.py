@@ -20,6 +20,7 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Callable
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
 
@@ -31,7 +32,7 @@ from tests.rdma.verbs import Verbs
 WARM = 60               # processes before the tasks are counted
 
 
-def expect_refused(what, *arguments):
+def expect_refused(what: Callable[..., object], *arguments: int) -> list[str]:
     try:
         what(*arguments)
     except OSError as error:
@@ -39,7 +40,7 @@ def expect_refused(what, *arguments):
     return [f"{what.__name__}: not refused"]
 
 
-def second_context(device):
+def second_context(device: uverbs.Uverbs) -> list[str]:
     """The file has one already."""
     try:
         device.get_context()
@@ -48,7 +49,7 @@ def second_context(device):
     return ["second context: not refused"]
 
 
-def make_all(device):
+def make_all(device: uverbs.Uverbs) -> tuple[int, int, int]:
     """What succeeds if the answers can be written: as many of each as in EACH."""
     pd = device.alloc_pd()
     cq = device.create_cq()
@@ -60,9 +61,9 @@ def make_all(device):
     return pd, cq, mr
 
 
-def lose_all(name, by_write):
+def lose_all(name: str, by_write: bool) -> tuple[list[str], uverbs.Uverbs]:
     problems = []
-    device = uverbs.Uverbs(device=name)
+    device = uverbs.Uverbs.open(name)
     device.by_write = by_write
     device.answer = uverbs.NOWHERE
     problems += expect_refused(device.get_context)
@@ -81,7 +82,7 @@ def lose_all(name, by_write):
     return problems, device
 
 
-def lose_id():
+def lose_id() -> list[str]:
     ucma = uverbs.Ucma()
     ucma.answer = uverbs.NOWHERE
     problems = expect_refused(ucma.create_id)
@@ -91,7 +92,7 @@ def lose_id():
     return problems
 
 
-def in_a_process(work):
+def in_a_process(work: Callable[[], list[str]]) -> bool:
     """Returns true if it did what was expected."""
     pid = os.fork()
     if pid:
@@ -106,7 +107,7 @@ def in_a_process(work):
         os._exit(code)
 
 
-def tasks():
+def tasks() -> int | None:
     """How many task_structs there are; None if the kernel does not say."""
     try:
         with open("/proc/slabinfo", encoding="ascii") as file:
@@ -115,8 +116,8 @@ def tasks():
         return None
 
 
-def answers(name, processes):
-    def work():
+def answers(name: str, processes: int) -> None:
+    def work() -> list[str]:
         problems = lose_id()
         for by_write in False, True:
             problems += lose_all(name, by_write)[0]
@@ -127,12 +128,13 @@ def answers(name, processes):
         if i == WARM:
             before = tasks()
         if not in_a_process(work):
-            return print("not ready")
+            print("not ready")
+            return
     after = tasks()
-    return print("tasks", "unknown" if before is None else after - before, "ready")
+    print("tasks", "unknown" if before is None or after is None else after - before, "ready")
 
 
-def hold(name, by_write):
+def hold(name: str, by_write: bool) -> None:
     """Keeps what was not lost."""
     problems, device = lose_all(name, by_write)
     print("ready" if not problems else f"not ready: {problems}", flush=True)
@@ -142,12 +144,12 @@ def hold(name, by_write):
 
 # ---- a memory window that is bound
 
-def next_step(word):
+def next_step(word: str) -> None:
     print(word, flush=True)
     signal.sigwait([signal.SIGUSR1])
 
 
-def window(name, gid_index):
+def window(name: str, gid_index: str) -> None:
     signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
     verbs = Verbs()
     verbs.context("ctx", name)
@@ -174,7 +176,7 @@ def window(name, gid_index):
     next_step("gone")
 
 
-def main():
+def main() -> None:
     name, what, more = sys.argv[1], sys.argv[2], sys.argv[3:]
     if what == "answers":
         answers(name, int(more[0]))

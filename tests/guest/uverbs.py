@@ -9,6 +9,8 @@ import ctypes
 import fcntl
 import os
 import struct
+from collections.abc import Sequence
+from typing import Self
 
 # rdma_user_ioctl.h: _IOWR(0x1b, 1, struct ib_uverbs_ioctl_hdr)
 VERBS_IOCTL = 3 << 30 | 24 << 16 | 0x1b << 8 | 1
@@ -32,7 +34,7 @@ PAGE = 4096
 NOWHERE = 8             # in the first page, which no program has
 
 
-def device_file(name):
+def device_file(name: str) -> str:
     """The character device of an RDMA device."""
     for entry in os.listdir("/sys/class/infiniband_verbs"):
         try:
@@ -44,19 +46,25 @@ def device_file(name):
     raise OSError(f"no file of {name}")
 
 
+def _number(answer: bytes) -> int:
+    """The number of an object, which an answer begins with."""
+    return int.from_bytes(answer[:4], "little")
+
+
 class Uverbs:
     """An open file of rxe, and what is asked through it; `answer` is where answers go, or None."""
 
-    def __init__(self, file=None, device=None):
-        self.file = os.open(device_file(device), os.O_RDWR) if file is None else file
-        self.answer = None
+    def __init__(self, file: int) -> None:
+        self.file = file
+        self.answer: int | None = None
         self.by_write = False
         self.memory = ctypes.create_string_buffer(2 * PAGE)
 
-    def close(self):
-        os.close(self.file)
+    @classmethod
+    def open(cls, device: str) -> Self:
+        return cls(os.open(device_file(device), os.O_RDWR))
 
-    def ioctl(self, target, method, attributes):
+    def ioctl(self, target: int, method: int, attributes: Sequence[tuple[int, int, int]]) -> None:
         """attributes: triples of the number, how many bytes, and a number or an address."""
         body = b"".join(struct.pack("=HHHHQ", number, length, MANDATORY, 0, data)
                         for number, length, data in attributes)
@@ -64,9 +72,8 @@ class Uverbs:
                            DRIVER_RXE, 0)
         request = bytearray(head + body)
         fcntl.ioctl(self.file, VERBS_IOCTL, request)
-        return request
 
-    def write(self, command, body, size):
+    def write(self, command: int, body: bytes, size: int) -> bytes:
         """A request of the old kind, in either way; returns the answer.
 
         body is what follows the address of the answer.
@@ -90,67 +97,68 @@ class Uverbs:
         return answer.raw
 
     @staticmethod
-    def core_size(command):
+    def core_size(command: int) -> int:
         """Bytes of an answer without what the driver adds."""
         return {CMD_GET_CONTEXT: 8, CMD_ALLOC_PD: 4, CMD_REG_MR: 12, CMD_REREG_MR: 8,
                 CMD_ALLOC_MW: 8, CMD_CREATE_CQ: 8, CMD_CREATE_QP: 32,
                 CMD_CREATE_SRQ: 16}[command]
 
-    def get_context(self):
+    def get_context(self) -> None:
         if self.by_write:
-            return self.write(CMD_GET_CONTEXT, b"", 8)
+            self.write(CMD_GET_CONTEXT, b"", 8)
+            return
         vectors = ctypes.c_uint32()
         where = self.answer if self.answer is not None else ctypes.addressof(vectors)
-        return self.ioctl(OBJECT_DEVICE, GET_CONTEXT, [(0, 4, where)])
+        self.ioctl(OBJECT_DEVICE, GET_CONTEXT, [(0, 4, where)])
 
-    def alloc_pd(self):
-        return struct.unpack_from("=I", self.write(CMD_ALLOC_PD, b"", 4))[0]
+    def alloc_pd(self) -> int:
+        return _number(self.write(CMD_ALLOC_PD, b"", 4))
 
-    def reg_mr(self, pd):
+    def reg_mr(self, pd: int) -> int:
         start = (ctypes.addressof(self.memory) + PAGE - 1) & ~(PAGE - 1)
         body = struct.pack("=QQQII", start, PAGE, start, pd, 1)
-        return struct.unpack_from("=I", self.write(CMD_REG_MR, body, 12))[0]
+        return _number(self.write(CMD_REG_MR, body, 12))
 
-    def rereg_mr(self, mr, pd):
+    def rereg_mr(self, mr: int, pd: int) -> None:
         body = struct.pack("=IIQQQII", mr, 2, 0, 0, 0, pd, 0)
         self.write(CMD_REREG_MR, body, 8)
 
-    def alloc_mw(self, pd):
-        return struct.unpack_from("=I", self.write(CMD_ALLOC_MW, struct.pack("=IBBBB", pd, 1, 0,
-                                                                             0, 0), 8), 4)[0]
+    def alloc_mw(self, pd: int) -> int:
+        body = struct.pack("=IBBBB", pd, 1, 0, 0, 0)
+        return _number(self.write(CMD_ALLOC_MW, body, 8)[4:])
 
     # rxe answers with where its queues are to be mapped
 
-    def create_cq(self):
+    def create_cq(self) -> int:
         body = struct.pack("=QIIiI", 0, 4, 0, -1, 0)
-        return struct.unpack_from("=I", self.write(CMD_CREATE_CQ, body, 8 + 16))[0]
+        return _number(self.write(CMD_CREATE_CQ, body, 8 + 16))
 
-    def create_srq(self, pd):
+    def create_srq(self, pd: int) -> int:
         body = struct.pack("=QIIII", 0, pd, 4, 1, 0)
-        return struct.unpack_from("=I", self.write(CMD_CREATE_SRQ, body, 16 + 24))[0]
+        return _number(self.write(CMD_CREATE_SRQ, body, 16 + 24))
 
-    def create_qp(self, pd, cq):
+    def create_qp(self, pd: int, cq: int) -> int:
         body = struct.pack("=QIIIIIIIIIBBBB", 0, pd, cq, cq, 0, 1, 1, 1, 1, 0, 0, 2, 0, 0)
-        return struct.unpack_from("=I", self.write(CMD_CREATE_QP, body, 32 + 32))[0]
+        return _number(self.write(CMD_CREATE_QP, body, 32 + 32))
 
 
 class Ucma:
     """The same for rdma_ucm."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.file = os.open("/dev/infiniband/rdma_cm", os.O_RDWR)
-        self.answer = None
+        self.answer: int | None = None
 
-    def close(self):
+    def close(self) -> None:
         os.close(self.file)
 
-    def write(self, command, body, size):
+    def write(self, command: int, body: bytes, size: int) -> bytes:
         answer = ctypes.create_string_buffer(max(size, 1))
         where = self.answer if self.answer is not None else ctypes.addressof(answer)
         body = body.replace(b"RESPONSE", struct.pack("=Q", where))
         os.write(self.file, struct.pack("=IHH", command, len(body), size) + body)
         return answer.raw
 
-    def create_id(self):
+    def create_id(self) -> int:
         body = struct.pack("=Q8sHBBBBBB", 0, b"RESPONSE", 0x0106, 2, 0, 0, 0, 0, 0)
-        return struct.unpack_from("=I", self.write(UCMA_CREATE_ID, body, 4))[0]
+        return _number(self.write(UCMA_CREATE_ID, body, 4))

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, os.path.abspath(f"{__file__}/../../.."))
@@ -34,7 +35,7 @@ class Wrong(Exception):
     """What must not happen."""
 
 
-def wait(what, seconds, condition):
+def wait(what: str, seconds: float, condition: Callable[[], object]) -> None:
     end = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > end:
@@ -42,11 +43,11 @@ def wait(what, seconds, condition):
         time.sleep(0.02)
 
 
-def a_moment():
+def a_moment() -> None:
     time.sleep(random.uniform(0, 0.2))
 
 
-def ask(command, *given):
+def ask(command: int, *given: tuple[int, int | bytes]) -> str:
     connection = netlink.Connection()
     try:
         return connection.answer(command, given)
@@ -57,11 +58,11 @@ def ask(command, *given):
 class Device:
     """A device, from its making to its end."""
 
-    def __init__(self, kind, address):
+    def __init__(self, kind: str, address: str) -> None:
         self.name = f"{kind}0"
         self.address = address
-        self.processes = []
-        self.removal = None
+        self.processes: list[subprocess.Popen[str]] = []
+        self.said: list[str] = []
         said = ask(netlink.NEW_LINK, (netlink.DEV_NAME, f"{self.name}\0".encode()),
                    (netlink.LINK_TYPE, f"{kind}\0".encode()),
                    (netlink.NDEV_NAME, f"n{kind}\0".encode()))
@@ -71,18 +72,18 @@ class Device:
         state = Path(f"/sys/class/infiniband/{self.name}/ports/1/state")
         wait(f"{self.name} is not active", 10, lambda: "ACTIVE" in state.read_text())
 
-    def start(self, *command):
-        self.processes.append(subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True))
-        return self.processes[-1]
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.DEVNULL, text=True)
+        self.processes.append(process)
+        return process
 
-    def rping(self, end):
+    def rping(self, end: str) -> subprocess.Popen[str]:
         # It sends without pause, and makes way for everybody else.
         return self.start("nice", "-n", "19",
                           "rping", end, "-C", "100000000", "-a", self.address)
 
-    def cm_ids(self):
+    def cm_ids(self) -> int:
         """How many there are, but for those of the kernel, which has none here."""
         connection = netlink.Connection()
         connection.send(netlink.COMMANDS["res_cm_id_get"],
@@ -96,16 +97,15 @@ class Device:
                 found += len(list(netlink.numbers_in(payload, netlink.RES_CM_ID_TABLE,
                                                      netlink.RES_CM_IDN)))
 
-    def connect(self, with_objects):
+    def connect(self, with_objects: bool) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
         """Opens a connection; in one round of four it may not be there yet."""
         server = self.rping("-s")
         wait(f"no listener on {self.name}", 20, lambda: self.cm_ids() >= 1)
         client = self.rping("-c")
         if with_objects:
             program = self.start(VERBS, self.name, *OBJECTS)
-            while (line := program.stdout.readline()) != "ready\n":
-                if not line:
-                    raise Wrong(f"verbs.py has ended on {self.name}")
+            if "ready\n" not in (program.stdout or ()):
+                raise Wrong(f"verbs.py has ended on {self.name}")
         if random.randrange(4):
             # who listens, and both ends
             wait(f"no connection on {self.name}", 20, lambda: self.cm_ids() >= 3)
@@ -113,33 +113,31 @@ class Device:
             a_moment()
         return server, client
 
-    def remove(self):
+    def remove(self) -> None:
         """Begins to; siw waits until nobody has it open any more."""
-        said = []
-
-        def remove():
-            said.append(ask(netlink.DELETE_LINK, (netlink.DEV_INDEX, self.index)))
+        def remove() -> None:
+            self.said.append(ask(netlink.DELETE_LINK, (netlink.DEV_INDEX, self.index)))
 
         self.removal = threading.Thread(target=remove)
-        self.removal.said = said
         self.removal.start()
 
-    def is_gone(self):
+    def is_gone(self) -> None:
         self.removal.join(20)
-        if self.removal.said != [DONE]:
-            raise Wrong(f"cannot remove {self.name}: {self.removal.said or 'it takes too long'}")
+        if self.said != [DONE]:
+            raise Wrong(f"cannot remove {self.name}: {self.said or 'it takes too long'}")
         wait(f"{self.name} is still there", 20,
              lambda: not Path(f"/sys/class/infiniband/{self.name}").exists())
 
-    def kill(self, *processes):
+    def kill(self, *processes: subprocess.Popen[str]) -> None:
         for process in processes or self.processes:
             process.kill()
         for process in processes or self.processes:
             process.wait()
-            process.stdout.close()
+            if process.stdout:
+                process.stdout.close()
 
 
-def vanish(kind, address, with_objects):
+def vanish(kind: str, address: str, with_objects: bool) -> None:
     device = Device(kind, address)
     try:
         ends = device.connect(with_objects)
@@ -152,11 +150,12 @@ def vanish(kind, address, with_objects):
     device.is_gone()
 
 
-def main(rounds, *devices):
+def main(rounds: str, *devices: str) -> None:
     for number in range(1, int(rounds) + 1):
         try:
             for device in devices:
-                vanish(*device.split("="), number % 4 == 0)
+                kind, address = device.split("=")
+                vanish(kind, address, number % 4 == 0)
         except Wrong as wrong:
             sys.exit(f"round {number}: {wrong}")
         print(f"# round {number}, {time.monotonic():.0f} s", flush=True)

@@ -28,7 +28,7 @@ from tests.rdma.verbs import Verbs
 PR_SET_PDEATHSIG = 1
 
 
-def make(verbs, numbers):
+def make(verbs: Verbs, numbers: dict[str, int]) -> None:
     """Makes that many objects of each type."""
     verbs.many("pd", "pd", numbers["pd"], "ctx")
     verbs.many("cq", "cq", numbers["cq"], "ctx")
@@ -39,18 +39,17 @@ def make(verbs, numbers):
         print("qp", verbs.number(f"qp{i}"))
 
 
-def work(name, numbers):
-    """Makes the objects on a device, and all but the last time destroys them; returns their owner."""
+def work(name: str, numbers: dict[str, int]) -> None:
+    """Makes the objects on a device, and destroys them all but the last time."""
     verbs = Verbs()
     verbs.context("ctx", name)
     for i in range(numbers["rounds"]):
         if i:
             verbs.close("ctx")
         make(verbs, numbers)
-    return verbs
 
 
-def children(name, numbers):
+def children(name: str, numbers: dict[str, int]) -> None:
     """Returns when all of them have what they are to have."""
     ready, tell = os.pipe()
     for i in range(1, numbers["processes"] + 1):
@@ -71,7 +70,7 @@ def children(name, numbers):
             sys.exit("a child failed")
 
 
-def main():
+def main() -> None:
     name, words = sys.argv[1], sys.argv[2:]
     numbers = {"pd": 0, "cq": 0, "mr": 0, "srq": 0, "qp": 0, "rounds": 1,
                "processes": 0}

@@ -8,15 +8,17 @@ nothing.
 
 import re
 
+from scripts.kernel.buildroot import BuildRoot
 from scripts.paths import BUILD, CHECKOUT
-from scripts.progress import Step, say
+from scripts.progress import Step, Word, say
 
 MODELS = CHECKOUT / "tests/model"
 
 # What the explorer that spin makes is compiled with, and its own flags, by what
 # it looks for.
-SAFETY = (["-DSAFETY", "-DNOCLAIM"], [])
-LIVENESS = (["-DNFAIR=4"], ["-a", "-f"])
+Flags = tuple[list[str], list[str]]
+SAFETY: Flags = (["-DSAFETY", "-DNOCLAIM"], [])
+LIVENESS: Flags = (["-DNFAIR=4"], ["-a", "-f"])
 # States in a packed form; in all less than 1.5 GB of memory.
 BUILD_FLAGS = ["-O2", "-DCOLLAPSE", "-DMEMLIM=1500"]
 FLAGS = ["-m2000000", "-w25"]
@@ -24,7 +26,7 @@ FLAGS = ["-m2000000", "-w25"]
 # The runs for each model: what they are for, what of the model is used, and how
 # they are done. What finds most errors soonest comes first. With a walk there are
 # so many states that of four buckets only those hashes are tried which part last.
-RUNS = {
+RUNS: dict[str, dict[str, tuple[list[str], Flags]]] = {
     "restrack": {
         "assertions, deadlock": ([], SAFETY),
         "liveness": ([], LIVENESS),
@@ -42,13 +44,13 @@ RUNS = {
 }
 
 
-def mutants(model):
+def mutants(model: str) -> list[str]:
     """What the model can be broken with, in the order of the file."""
     text = (MODELS / f"{model}.pml").read_text()
     return list(dict.fromkeys(re.findall(r"MUTANT_\w+", text)))
 
 
-def explore(step, root, model, mutant):
+def explore(step: Step, root: BuildRoot, model: str, mutant: str | None) -> tuple[int, str | None]:
     """Explores every interleaving.
 
     Returns how many states there are, and what the first run with an error says.
@@ -57,7 +59,7 @@ def explore(step, root, model, mutant):
     out.mkdir(parents=True, exist_ok=True)
     states = 0
 
-    def run(*command):
+    def run(*command: Word) -> None:
         step.run(root.enter(command, readable=[CHECKOUT], writable=[out], directory=out))
 
     for name, (defines, (build, explore_with)) in RUNS[model].items():
@@ -75,11 +77,11 @@ def explore(step, root, model, mutant):
             return states, f"{name}: {why[1] if why else 'an error'}"
         if "max search depth too small" in text or "-DMEMLIM bound" in text:
             step.fail(f"{name}: the search was cut off")
-        states += int(re.search(r"(\d+) states, stored", text)[1])
+        states += int(re.findall(r"(\d+) states, stored", text)[0])
     return states, None
 
 
-def check(root):
+def check(root: BuildRoot) -> int:
     found = 0
     for model in RUNS:
         with Step(f"the protocol of {model}.pml, in every interleaving", f"model-{model}") as step:

@@ -18,16 +18,20 @@ import signal
 import subprocess
 import sys
 import tomllib
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
+from pathlib import Path
 
 from scripts.guest import qemu
 from scripts.kernel import kernels, modules
-from scripts.paths import CHECKOUT
+from scripts.kernel.kernels import Kernel, Variant
+from scripts.kernel.modules import Modules
+from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, say
 from tests import results, suites
 
 MUTANTS = CHECKOUT / "tests/mutants/mutants.toml"
-COPIES = modules.BUILD / "mutants"
+COPIES = BUILD / "mutants"
 # Where a copy leaves what its mutants came to: for each the name and the members of an Outcome.
 TABLE = "build/mutants.json"
 
@@ -54,26 +58,27 @@ class Mutant:
 
     name: str
     file: str
-    edits: tuple        # pairs of texts: what is there once, and what takes its place
+    # Pairs of texts: what is there once, and what takes its place.
+    edits: tuple[tuple[str, str], ...]
     by: str             # a glob of KUnit suites, or a guest test (listing.sh)
     kernel: str         # the kernel on which that notices
 
     @staticmethod
-    def read():
+    def read() -> list["Mutant"]:
         found = tomllib.loads(MUTANTS.read_text())["mutant"]
         return [Mutant(m["name"], m["file"], tuple(map(tuple, m["edits"])), m["by"],
                        m.get("kernel", "debug"))
                 for m in found]
 
     @property
-    def path(self):
+    def path(self) -> Path:
         return CHECKOUT / self.file
 
     @property
-    def is_for_guest_test(self):
+    def is_for_guest_test(self) -> bool:
         return self.by.endswith(".sh")
 
-    def edited(self):
+    def edited(self) -> str:
         """The text of the file, broken."""
         if not self.path.exists():
             raise Failed(self.name, f"there is no {self.file}")
@@ -85,10 +90,10 @@ class Mutant:
             text = text.replace(there, instead)
         return text
 
-    def apply(self):
+    def apply(self) -> None:
         self.path.write_text(self.edited())
 
-    def build(self, booted):
+    def build(self, booted: Kernel) -> Modules:
         """Only what the file is a part of."""
         if self.file.startswith("scripts/ib_core/"):
             return modules.build(booted)
@@ -96,7 +101,7 @@ class Mutant:
         return modules.install(booted)
 
 
-def stale():
+def stale() -> list[str]:
     """What is wrong with the list: mutants that cannot be applied, names that are not unique."""
     wrong, names = [], set()
     for mutant in Mutant.read():
@@ -110,7 +115,7 @@ def stale():
     return wrong
 
 
-def kunit(booted, made, names):
+def kunit(booted: Kernel, made: Modules, names: str) -> str | None:
     """What the first test that failed is called, or what else went wrong."""
     command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     slower = suites.SLOWER.get(booted.variant.kernel, 1)
@@ -131,7 +136,7 @@ def kunit(booted, made, names):
     return f"{suite}: {verdict.why}" if verdict.why else None
 
 
-def guest_test(booted, made, script):
+def guest_test(booted: Kernel, made: Modules, script: str) -> str | None:
     """The same for a script of tests/guest."""
     tests = [test for test in results.guest_tests() if test.path.name == script]
     if not tests:
@@ -140,17 +145,17 @@ def guest_test(booted, made, script):
     return f"{failures[0].name}: {failures[0].why}" if failures else None
 
 
-def caught(booted, made, by):
+def caught(booted: Kernel, made: Modules, by: str) -> str | None:
     test = guest_test if by.endswith(".sh") else kunit
     return test(booted, made, by) or (kunit(booted, made, SUITES) if by != SUITES else None)
 
 
-def variant():
+def variant() -> Variant:
     """The kernel that KERNEL= asks for."""
     return kernels.Variant.asked(os.environ.get("KERNEL") or "debug")
 
 
-def asked():
+def asked() -> list[Mutant]:
     """The mutants for that kernel that ONLY= names, or all."""
     only, name = os.environ.get("ONLY", ""), variant().kernel
     found = [mutant for mutant in Mutant.read()
@@ -160,7 +165,7 @@ def asked():
     return found
 
 
-def share(mutants, number, nr):
+def share(mutants: Iterable[Mutant], number: int, nr: int) -> list[Mutant]:
     """One of so many parts that take about as long as each other.
 
     Those for guest tests are together: their tests must pass on the module as it is first.
@@ -172,7 +177,7 @@ def share(mutants, number, nr):
             if begin * nr // sum(costs) == number]
 
 
-def try_all(mutants, with_suites):
+def try_all(mutants: list[Mutant], with_suites: bool) -> list[tuple[str, bool, str]]:
     """What each of them came to; in a copy. The module as it is comes first."""
     booted = kernels.get(variant())
     made = modules.build(booted)
@@ -197,7 +202,7 @@ def try_all(mutants, with_suites):
     return table
 
 
-def copy(files, into):
+def copy(files: Iterable[Path], into: Path) -> None:
     """Brings a copy up to date; what does not change keeps its time, for make."""
     (into / "build").mkdir(parents=True, exist_ok=True)
     (into / TABLE).unlink(missing_ok=True)
@@ -214,18 +219,19 @@ def copy(files, into):
             shutil.copymode(new, old)
 
 
-def run(files):
+def run(files: Iterable[Path]) -> int:
     """Tries the mutants, in as many copies of these files as there are processors."""
     if wrong := stale():
         raise Failed("mutants", "; ".join(wrong), MUTANTS)
     names = [mutant.name for mutant in asked()]
-    nr = min(len(names), os.cpu_count())
+    nr = min(len(names), os.cpu_count() or 1)
     copies = [COPIES / str(number) for number in range(nr)]
     for into in copies:
         copy(files, into)
     say(f"{len(names)} mutants, in {nr} copies below {COPIES.relative_to(CHECKOUT)}")
-    programs = [subprocess.Popen([sys.executable, "-B", "-m", "tests.mutants.mutants", str(number), str(nr)],
-                                 cwd=into, stdin=subprocess.DEVNULL)
+    command = [sys.executable, "-B", "-m", "tests.mutants.mutants"]
+    programs = [subprocess.Popen([*command, str(number), str(nr)], cwd=into,
+                                 stdin=subprocess.DEVNULL)
                 for number, into in enumerate(copies)]
     try:
         for program in programs:
@@ -245,7 +251,7 @@ def run(files):
     return 1 if bad else 0
 
 
-def main(number, nr):
+def main(number: int, nr: int) -> None:
     """The program that runs in a copy."""
     table = try_all(share(asked(), number, nr), with_suites=not number)
     (CHECKOUT / TABLE).write_text(json.dumps(table))
@@ -253,7 +259,7 @@ def main(number, nr):
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(*map(int, sys.argv[1:])))
+        main(*map(int, sys.argv[1:]))
     except Failed as error:
         sys.exit(f"FAILED {error}")
     except KeyboardInterrupt:

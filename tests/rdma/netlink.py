@@ -5,6 +5,11 @@ import errno
 import os
 import socket
 import struct
+from collections.abc import Generator, Iterable, Iterator
+
+# What a dump yields after each datagram.
+Parts = Generator[tuple[list[int], str | None, bool], None, None]
+Given = Iterable[tuple[int, int | bytes]]    # attributes
 
 NETLINK_RDMA = 20
 NLDEV = 5               # the client of NETLINK_RDMA that knows devices and objects
@@ -31,7 +36,7 @@ COMMANDS = {
 NEW_LINK, DELETE_LINK = 3, 4
 
 
-def attribute(number, value):
+def attribute(number: int, value: int | bytes) -> bytes:
     """One attribute with a 32-bit value, or with one byte."""
     data = value if isinstance(value, bytes) else struct.pack("=I", value)
     length = 4 + len(data)
@@ -39,23 +44,23 @@ def attribute(number, value):
 
 
 class Connection:
-    def __init__(self):
+    def __init__(self) -> None:
         self.socket = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_RDMA)
         self.socket.settimeout(10)
         self.socket.bind((0, 0))
         self.sequence = 0
 
-    def close(self):
+    def close(self) -> None:
         self.socket.close()
 
-    def send(self, command, attributes, flags=0):
+    def send(self, command: int, attributes: Given, flags: int = 0) -> None:
         self.sequence += 1
         body = b"".join(attribute(*pair) for pair in attributes)
         self.socket.send(struct.pack(
             "=IHHII", 16 + len(body), (NLDEV << 10) + command, REQUEST | flags,
             self.sequence, 0) + body)
 
-    def receive(self, size=1 << 16):
+    def receive(self, size: int = 1 << 16) -> Iterator[tuple[int, int, bytes]]:
         """The messages of one datagram: type, flags, payload."""
         data = self.socket.recv(size)
         while len(data) >= 16:
@@ -63,7 +68,7 @@ class Connection:
             yield type_, flags, data[16:length]
             data = data[(length + 3) & ~3:]
 
-    def get(self, command, given):
+    def get(self, command: int, given: Given) -> str | list[tuple[int, int | str]] | None:
         """The attributes of one object, or the error."""
         self.send(command, given)
         for type_, _, payload in self.receive():
@@ -73,7 +78,8 @@ class Connection:
             return list(attributes(payload))
         return None
 
-    def dump(self, command, given, table, number, size=1 << 16, most=200):
+    def dump(self, command: int, given: Given, table: int, number: int, size: int = 1 << 16,
+             most: int = 200) -> Parts:
         """Reads a dump, and yields after each datagram: the number of each object in it,
         how the dump has ended if it has, and whether it was interrupted.
 
@@ -81,7 +87,8 @@ class Connection:
         """
         self.send(command, given, DUMP)
         for _ in range(most):
-            shown, end, interrupted = [], None, False
+            shown: list[int] = []
+            end, interrupted = None, False
             for type_, flags, payload in self.receive(size):
                 interrupted |= bool(flags & DUMP_INTERRUPTED)
                 if type_ in (ERROR, DONE):
@@ -94,7 +101,7 @@ class Connection:
                 return
         yield [], "never", False
 
-    def answer(self, command, attributes, flags=ACK, size=1 << 16):
+    def answer(self, command: int, attributes: Given, flags: int = ACK, size: int = 1 << 16) -> str:
         """The error of a request, or how it was answered."""
         self.send(command, attributes, flags)
         found = 0
@@ -114,14 +121,14 @@ class Connection:
             return f"no answer after {found} messages"
 
 
-def attributes(payload):
+def attributes(payload: bytes) -> Iterator[tuple[int, int | str]]:
     """Number and value of each attribute; the value as a number where it can be."""
     for number, value in _parts(payload):
         yield number, (int.from_bytes(value, "little")
                        if len(value) in (1, 2, 4, 8) else value.hex())
 
 
-def numbers_in(payload, table, number):
+def numbers_in(payload: bytes, table: int, number: int) -> Iterator[int]:
     """The value of one attribute of each object in a message of a dump."""
     for kind, objects in _parts(payload):
         if kind == table:
@@ -131,7 +138,7 @@ def numbers_in(payload, table, number):
                         yield int.from_bytes(value, "little")
 
 
-def _parts(payload):
+def _parts(payload: bytes) -> Iterator[tuple[int, bytes]]:
     """Number and bytes of each attribute."""
     while len(payload) >= 4:
         length, number = struct.unpack_from("=HH", payload)
@@ -140,7 +147,7 @@ def _parts(payload):
         payload = payload[(max(length, 4) + 3) & ~3:]
 
 
-def device_index(name):
+def device_index(name: str) -> int:
     """The kernel's number of a device: the one whose answer has that name."""
     connection = Connection()
     try:
@@ -151,6 +158,6 @@ def device_index(name):
                     raise OSError(errno.ENODEV, os.strerror(errno.ENODEV))
                 if name.encode() + b"\0" in payload:
                     # The number is the first attribute, and the device's own.
-                    return struct.unpack_from("=I", payload, 4)[0]
+                    return int.from_bytes(payload[4:8], "little")
     finally:
         connection.close()

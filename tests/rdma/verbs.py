@@ -2,7 +2,8 @@
 """What a program does with libibverbs and librdmacm, one method per call.
 
 Objects have names that the caller gives, so that a method can be asked for
-from another process (see actor.py). Nothing is destroyed unless asked for:
+from collections.abc import Callable, Sequence
+from typing import Any
 what a process leaves behind is for the kernel to clean up.
 """
 
@@ -12,6 +13,8 @@ import socket
 import struct
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from tests.rdma.libibverbs import INT, P, U16, U32, U8, AhAttr, MwBind, MwBindInfo, Qp, QpAttr, \
     QpCap, QpInitAttr, SrqInitAttr
@@ -38,7 +41,7 @@ class CmEvent(ctypes.Structure):
     _fields_ = [("id", P), ("listen_id", P), ("event", INT), ("status", INT)]
 
 
-def _library(name, functions):
+def _library(name: str, functions: dict[str, tuple[Any, ...]]) -> ctypes.CDLL:
     library = ctypes.CDLL(name, use_errno=True)
     for function, (result, *arguments) in functions.items():
         f = getattr(library, function)
@@ -49,7 +52,7 @@ def _library(name, functions):
 class Verbs:
     """The objects that one process has, by name."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         # Loaded by the process that uses them: what a library remembers must
         # not be shared with the process that this one was forked from.
         self._ibv = _library("libibverbs.so.1", {
@@ -75,105 +78,108 @@ class Verbs:
                                  P, P, ctypes.c_size_t, P, ctypes.c_size_t),
             "ibv_dereg_mr": (INT, P),
         })
-        self._cm = None
-        self._objects = {}      # name: (pointer, what destroys it)
-        self._buffers = {}
+        self._cm: ctypes.CDLL | None = None
+        # By name, the pointer and what destroys it.
+        self._objects: dict[str, tuple[int, Callable[[int], int]]] = {}
+        self._buffers: dict[str, ctypes.Array[ctypes.c_char]] = {}
         self._churned = 0
 
-    def _keep(self, name, pointer, destroy):
+    def _keep(self, name: str, pointer: int | None, destroy: Callable[[int], int]) -> None:
         if not pointer:
             error = ctypes.get_errno()
             raise OSError(error, f"{name}: {os.strerror(error)}")
         self._objects[name] = (pointer, destroy)
 
-    def _get(self, name):
+    def _get(self, name: str | None) -> int | None:
         return self._objects[name][0] if name else None
 
     @staticmethod
-    def _check(what, result):
+    def _check(what: str, result: int) -> None:
         if result:
             # An error number, or the sign that there is one in errno.
             error = result if result > 0 else ctypes.get_errno()
             raise OSError(error, f"{what}: {os.strerror(error)}")
 
-    def destroy(self, *names):
+    def destroy(self, *names: str) -> None:
         for name in names:
             pointer, destroy = self._objects[name]
             self._check(name, destroy(pointer))
             del self._objects[name]
             self._buffers.pop(name, None)
 
-    def close(self, *kept):
+    def close(self, *kept: str) -> None:
         """Destroys everything but what is kept, the latest first."""
         self.destroy(*(name for name in reversed(list(self._objects)) if name not in kept))
 
-    def context(self, name, device):
+    def context(self, name: str, device: str) -> None:
         devices = self._ibv.ibv_get_device_list(None)
         i = 0
         while devices[i]:
             if self._ibv.ibv_get_device_name(devices[i]).decode() == device:
-                return self._keep(name, self._ibv.ibv_open_device(devices[i]),
-                                  self._ibv.ibv_close_device)
+                self._keep(name, self._ibv.ibv_open_device(devices[i]),
+                           self._ibv.ibv_close_device)
+                return
             i += 1
         raise OSError(0, f"no device {device}")
 
-    def pd(self, name, context):
+    def pd(self, name: str, context: str) -> None:
         self._keep(name, self._ibv.ibv_alloc_pd(self._get(context)),
                    self._ibv.ibv_dealloc_pd)
 
-    def channel(self, name, context):
+    def channel(self, name: str, context: str) -> None:
         self._keep(name, self._ibv.ibv_create_comp_channel(self._get(context)),
                    self._ibv.ibv_destroy_comp_channel)
 
-    def cq(self, name, context, entries=15, channel=None):
+    def cq(self, name: str, context: str, entries: int = 15, channel: str | None = None) -> None:
         self._keep(name, self._ibv.ibv_create_cq(self._get(context), entries, None,
                                                  self._get(channel), 0),
                    self._ibv.ibv_destroy_cq)
 
-    def srq(self, name, pd):
+    def srq(self, name: str, pd: str) -> None:
         attr = SrqInitAttr(None, 1, 1, 0)
         self._keep(name, self._ibv.ibv_create_srq(self._get(pd), ctypes.byref(attr)),
                    self._ibv.ibv_destroy_srq)
 
-    def qp(self, name, pd, cq, kind="rc", srq=None, recv_cq=None):
+    def qp(self, name: str, pd: str, cq: str, kind: str = "rc", srq: str | None = None,
+           recv_cq: str | None = None) -> None:
         attr = QpInitAttr(None, self._get(cq), self._get(recv_cq or cq),
                           self._get(srq), QpCap(1, 1, 1, 1, 0), QP_TYPES[kind], 0)
         self._keep(name, self._ibv.ibv_create_qp(self._get(pd), ctypes.byref(attr)),
                    self._ibv.ibv_destroy_qp)
 
-    def number(self, qp):
-        return ctypes.cast(self._get(qp), ctypes.POINTER(Qp)).contents.qp_num
+    def number(self, qp: str) -> int:
+        return int(Qp.from_address(self._objects[qp][0]).qp_num)
 
-    def init(self, qp, kind="rc"):
+    def init(self, qp: str, kind: str = "rc") -> None:
         """Takes a QP to the state INIT on the first port."""
         attr = QpAttr(qp_state=INIT, port_num=1, qkey=0x11111111)
         mask = STATE | PKEY_INDEX | PORT | (QKEY if kind == "ud" else ACCESS_FLAGS)
         self._check(qp, self._ibv.ibv_modify_qp(self._get(qp), ctypes.byref(attr), mask))
 
-    def attach(self, qp, group):
+    def attach(self, qp: str, group: str) -> None:
         self._check(qp, self._ibv.ibv_attach_mcast(self._get(qp), self._gid(group), 0))
 
-    def detach(self, qp, group):
+    def detach(self, qp: str, group: str) -> None:
         self._check(qp, self._ibv.ibv_detach_mcast(self._get(qp), self._gid(group), 0))
 
     @staticmethod
-    def _gid(group):
+    def _gid(group: str) -> bytes:
         """The GID of an IPv4 multicast group."""
         return b"\0" * 10 + b"\xff\xff" + socket.inet_aton(group)
 
-    def mr(self, name, pd, size=4096, access=ACCESS):
+    def mr(self, name: str, pd: str, size: int = 4096, access: int = ACCESS) -> None:
         buffer = ctypes.create_string_buffer(size)
         self._buffers[name] = buffer
         self._keep(name, self._ibv.ibv_reg_mr(self._get(pd), ctypes.addressof(buffer),
                                               size, access),
                    self._ibv.ibv_dereg_mr)
 
-    def _driver(self, context, place, result, *arguments):
+    def _driver(self, context: str, place: int, result: Any, *arguments: Any) -> Callable[..., Any]:
         """One of the functions that libibverbs has no symbol for."""
-        table = ctypes.cast(self._get(context), ctypes.POINTER(P))
+        table = ctypes.cast(self._objects[context][0], ctypes.POINTER(P))
         return ctypes.CFUNCTYPE(result, *arguments)(table[1 + place])
 
-    def connect_to_itself(self, qp, device, gid_index):
+    def connect_to_itself(self, qp: str, device: str, gid_index: str) -> None:
         """Takes a QP in INIT to RTS."""
         with open(f"/sys/class/infiniband/{device}/ports/1/gids/{gid_index}",
                   encoding="ascii") as file:
@@ -190,7 +196,7 @@ class Verbs:
             self._get(qp), ctypes.byref(attr), STATE | SQ_PSN | TIMEOUT | RETRIES
             | RNR_RETRY | RD_ATOMIC))
 
-    def window(self, name, context, pd, qp, cq, mr):
+    def window(self, name: str, context: str, pd: str, qp: str, cq: str, mr: str) -> None:
         """A memory window, bound to a region: the QP has completed that."""
         window = self._driver(context, ALLOC_MW, P, P, INT)(self._get(pd), MW_TYPE_1)
         self._keep(name, window, self._driver(context, DEALLOC_MW, INT, P))
@@ -208,7 +214,7 @@ class Verbs:
         if completion[2]:
             raise OSError(0, f"{name}: completed with status {completion[2]}")
 
-    def reregister(self, mr, pd):
+    def reregister(self, mr: str, pd: str) -> None:
         """Moves it. The library asks a driver's own half first, and that of rxe does
         not know how, though its half in the kernel does; so this asks the kernel."""
         ask = ctypes.create_string_buffer(REREG_REQUEST)
@@ -217,12 +223,12 @@ class Verbs:
             self._get(mr), REREG_PD, None, 0, 0, 0, self._get(pd),
             ask, len(ask), answer, len(answer)))
 
-    def many(self, method, prefix, count, *arguments):
+    def many(self, method: str, prefix: str, count: int, *arguments: Any) -> None:
         """Calls a method so many times, with names that are numbered."""
         for i in range(count):
             getattr(self, method)(f"{prefix}{i}", *arguments)
 
-    def set(self, device):
+    def set(self, device: str) -> None:
         """One object of each common type, all in use."""
         self.context("ctx", device)
         self.pd("pd", "ctx")
@@ -230,12 +236,12 @@ class Verbs:
         self.mr("mr", "pd")
         self.qp("qp", "pd", "cq")
 
-    def churn(self, method, arguments, then=()):
+    def churn(self, method: str, arguments: Sequence[Any], then: Sequence[Any] = ()) -> None:
         """Calls a method and destroys what it has made, without pause, until the process
         ends. then: another method, called in between."""
         self._churned = 0
 
-        def work():
+        def work() -> None:
             while True:
                 getattr(self, method)("churned", *arguments)
                 if then:
@@ -245,26 +251,26 @@ class Verbs:
 
         threading.Thread(target=work, daemon=True).start()
 
-    def churned(self):
+    def churned(self) -> int:
         """How often that has been done."""
         return self._churned
 
-    def with_cm_id(self, device, address):
+    def with_cm_id(self, device: str, address: str) -> None:
         """The same, and a connection identifier."""
         self.set(device)
         self.event_channel("ch")
         self.cm_id("id", "ch")
         self.bind("id", address, 7001)
 
-    def bindable(self, name, pd):
+    def bindable(self, name: str, pd: str) -> None:
         """A region that a memory window may be bound to."""
         self.mr(name, pd, 4096, ACCESS | MW_BIND)
 
-    def in_thread(self, method, *arguments):
+    def in_thread(self, method: str, *arguments: Any) -> None:
         """Calls a method in a thread that has ended afterwards."""
         errors = []
 
-        def work():
+        def work() -> None:
             try:
                 getattr(self, method)(*arguments)
             except OSError as error:
@@ -278,7 +284,7 @@ class Verbs:
 
     # Connection identifiers
 
-    def _rdmacm(self):
+    def _rdmacm(self) -> ctypes.CDLL:
         if not self._cm:
             self._cm = _library("librdmacm.so.1", {
                 "rdma_create_event_channel": (P,),
@@ -294,34 +300,34 @@ class Verbs:
         return self._cm
 
     @staticmethod
-    def _address(address, port):
+    def _address(address: str, port: int) -> bytes:
         return struct.pack("=H", socket.AF_INET) + struct.pack(">H", port) + \
             socket.inet_aton(address) + b"\0" * 8
 
-    def event_channel(self, name):
+    def event_channel(self, name: str) -> None:
         library = self._rdmacm()
 
-        def destroy(pointer):
+        def destroy(pointer: int) -> int:
             library.rdma_destroy_event_channel(pointer)
             return 0
 
         self._keep(name, library.rdma_create_event_channel(), destroy)
 
-    def cm_id(self, name, channel, space="tcp"):
+    def cm_id(self, name: str, channel: str, space: str = "tcp") -> None:
         pointer = P()
         library = self._rdmacm()
         self._check(name, library.rdma_create_id(self._get(channel), ctypes.byref(pointer),
                                                  None, PORT_SPACES[space]))
         self._keep(name, pointer.value, library.rdma_destroy_id)
 
-    def bind(self, cm_id, address, port=0):
+    def bind(self, cm_id: str, address: str, port: int = 0) -> None:
         self._check(cm_id, self._rdmacm().rdma_bind_addr(
             self._get(cm_id), self._address(address, port)))
 
-    def listen(self, cm_id):
+    def listen(self, cm_id: str) -> None:
         self._check(cm_id, self._rdmacm().rdma_listen(self._get(cm_id), 1))
 
-    def join(self, cm_id, channel, group):
+    def join(self, cm_id: str, channel: str, group: str) -> None:
         """Joins a multicast group and waits until the group has been joined."""
         library = self._rdmacm()
         self._check(cm_id, library.rdma_join_multicast(

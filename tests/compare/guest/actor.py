@@ -13,6 +13,8 @@ import select
 import signal
 import threading
 import time
+from collections.abc import Callable, Sequence
+from typing import Any, BinaryIO
 
 from tests.rdma.verbs import Verbs
 
@@ -25,7 +27,7 @@ EXECUTED = "/usr/bin/busybox"
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-def _send(file, value):
+def _send(file: BinaryIO, value: object) -> None:
     pickle.dump(value, file)
     file.flush()
 
@@ -40,11 +42,12 @@ class Actor:
 
     LIMIT = 120     # seconds that any call may take
 
-    def __init__(self, name, before=None, wrap=False):
+    def __init__(self, name: str, before: Callable[[], object] | None = None,
+                 wrap: bool = False) -> None:
         self.name = name
-        ask, self._ask = os.pipe()
-        self._answer, answer = os.pipe()
-        self._child = os.fork()
+        ask, our_ask = os.pipe()
+        our_answer, answer = os.pipe()
+        self._child: int | None = os.fork()
         if not self._child:
             try:
                 # Also the ends of other actors' pipes: those must find out
@@ -57,11 +60,11 @@ class Actor:
                 os._exit(1)
         os.close(ask)
         os.close(answer)
-        self._ask = os.fdopen(self._ask, "wb")
-        self._answer = os.fdopen(self._answer, "rb")
-        self.pid = self._reply()
+        self._ask: BinaryIO = os.fdopen(our_ask, "wb")
+        self._answer: BinaryIO = os.fdopen(our_answer, "rb")
+        self.pid: int | None = self._reply()
 
-    def _live(self, ask, answer, before, wrap):
+    def _live(self, ask: int, answer: int, before: Callable[[], object] | None, wrap: bool) -> None:
         # Nobody is left behind if the other side goes.
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _libc.prctl(PR_SET_NAME, self.name.encode())
@@ -75,18 +78,18 @@ class Actor:
                 os.waitpid(child, 0)
                 return
             _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        answer = os.fdopen(answer, "wb")
-        _send(answer, (None, self._own_pid()))
-        self._serve(Verbs(), os.fdopen(ask, "rb"), answer)
+        file = os.fdopen(answer, "wb")
+        _send(file, (None, self._own_pid()))
+        self._serve(Verbs(), os.fdopen(ask, "rb"), file)
 
     @staticmethod
-    def _own_pid():
+    def _own_pid() -> int:
         """The number that the outermost PID namespace knows this process by."""
         with open("/proc/self/stat", encoding="ascii") as stat:
             return int(stat.read().split()[0])
 
     @classmethod
-    def _serve(cls, verbs, ask, answer):
+    def _serve(cls, verbs: Verbs, ask: BinaryIO, answer: BinaryIO) -> None:
         """Does what it is told, until nobody talks to it any more."""
         while True:
             try:
@@ -106,7 +109,7 @@ class Actor:
                 _send(answer, (str(error.strerror), None))
 
     @classmethod
-    def _fork(cls, name, ask, answer):
+    def _fork(cls, name: str, ask: BinaryIO, answer: BinaryIO) -> tuple[BinaryIO, BinaryIO]:
         """Goes on as two processes; the new one waits for its own calls."""
         theirs, our_ask = os.pipe()
         our_answer, their_answer = os.pipe()
@@ -128,10 +131,10 @@ class Actor:
         return os.fdopen(theirs, "rb"), answer
 
     @staticmethod
-    def _exec(verbs, caller, first):
+    def _exec(verbs: Verbs, caller: str, first: Sequence[Any]) -> None:
         """Becomes another program, called by the leader or by another thread, which calls
         a method first. What is open of RDMA stays so, all else is closed."""
-        def become():
+        def become() -> None:
             if first:
                 getattr(verbs, first[0])(*first[1:])
             for fd in map(int, os.listdir("/proc/self/fd")):
@@ -147,11 +150,11 @@ class Actor:
             become()
 
     @classmethod
-    def _leave(cls, verbs, ask, answer):
+    def _leave(cls, verbs: Verbs, ask: BinaryIO, answer: BinaryIO) -> None:
         """Ends this thread, the first one; another one goes on."""
         first = threading.get_native_id()
 
-        def go_on():
+        def go_on() -> None:
             while True:
                 with open(f"/proc/self/task/{first}/stat", encoding="ascii") as stat:
                     if stat.read().rpartition(")")[2].split()[0] == "Z":
@@ -162,7 +165,7 @@ class Actor:
         threading.Thread(target=go_on).start()
         _libc.syscall(SYS_EXIT, 0)
 
-    def fork(self, name):
+    def fork(self, name: str) -> "Actor":
         """A child of the actor, with all that the actor has open."""
         ask, answer = self._call("fork", name)
         other = object.__new__(Actor)
@@ -172,7 +175,7 @@ class Actor:
         other.pid = other._reply()
         return other
 
-    def execute(self, caller, first=()):
+    def execute(self, caller: str, first: Sequence[Any] = ()) -> None:
         """Lets it become another program, which keeps what it has, and says nothing. The
         caller is its leader or another thread, which calls a method first."""
         _send(self._ask, ("exec", (caller, first)))
@@ -187,15 +190,15 @@ class Actor:
                     return
         raise RuntimeError(f"{self.name} has still its old name")
 
-    def leave(self):
+    def leave(self) -> None:
         """Ends its first thread, and only that."""
         self._call("leave")
 
-    def _call(self, method, *arguments):
+    def _call(self, method: str, *arguments: Any) -> Any:
         _send(self._ask, (method, arguments))
         return self._reply()
 
-    def _reply(self):
+    def _reply(self) -> Any:
         if not select.select([self._answer], [], [], self.LIMIT)[0]:
             self.kill()
             raise RuntimeError(f"{self.name} did not answer in {self.LIMIT} s")
@@ -207,12 +210,12 @@ class Actor:
             raise OSError(0, error)
         return value
 
-    def __getattr__(self, method):
+    def __getattr__(self, method: str) -> Callable[..., Any]:
         if not hasattr(Verbs, method):
             raise AttributeError(method)
         return lambda *arguments: self._call(method, *arguments)
 
-    def kill(self, number=signal.SIGKILL):
+    def kill(self, number: int = signal.SIGKILL) -> None:
         """Ends it by a signal, and waits until it has ended."""
         pid = getattr(self, "pid", None) or self._child
         if not pid:
@@ -229,7 +232,7 @@ class Actor:
         self.pid = None
 
     @staticmethod
-    def _wait_until_gone(pid):
+    def _wait_until_gone(pid: int) -> None:
         """Somebody else's child: wait for its descriptor to become readable."""
         try:
             fd = os.pidfd_open(pid)
@@ -238,7 +241,7 @@ class Actor:
         select.select([fd], [], [], Actor.LIMIT)
         os.close(fd)
 
-    def exit(self):
+    def exit(self) -> None:
         """Ends it the way a program ends that closes nothing."""
         self._ask.close()
         if self._child:

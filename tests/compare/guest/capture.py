@@ -4,6 +4,8 @@
 import itertools
 import json
 import subprocess
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
 
 from tests.rdma import netlink
 
@@ -30,7 +32,7 @@ _MARK = "Usage: rdma dev show"
 LIMIT = 120     # seconds for one run of rdma, which takes less than one
 
 
-def _read(text):
+def _read(text: str) -> Any:
     """The JSON documents in what one command printed; other text as it is."""
     text = text.strip()
     if not text:
@@ -41,7 +43,8 @@ def _read(text):
         return text
 
 
-def ask(commands, options=("-d",), prefix=()):
+def ask(commands: Sequence[str], options: Iterable[str] = ("-d",),
+        prefix: Iterable[str] = ()) -> list[list[Any]]:
     """Gives commands to one run of rdma; pairs of a command and its answer.
 
     One run, because under emulation the start of a program takes longer than
@@ -65,20 +68,20 @@ def ask(commands, options=("-d",), prefix=()):
     return said + [["errors", errors], ["code", run.returncode]]
 
 
-def everything(prefix=()):
+def everything(prefix: Sequence[str] = ()) -> dict[str, Any]:
     """All of it."""
     said = ask(COMMANDS, ("-d",), prefix)
     # In other surroundings the numbers of processes may be others.
     return {"threads": {} if prefix else _threads(said), "-d": said}
 
 
-def all_ways():
+def all_ways() -> dict[str, Any]:
     """All of it, then with driver details, too, and each object by its number."""
     return everything() | {"-dd": ask(COMMANDS, ("-d", "-d")),
                            "by number": one_by_one()}
 
 
-def _threads(said):
+def _threads(said: list[list[Any]]) -> dict[int, int]:
     """The numbers that are of a thread, and of which process."""
     found = {}
     for command, objects in said:
@@ -94,7 +97,7 @@ def _threads(said):
     return found
 
 
-def one_by_one():
+def one_by_one() -> list[list[Any]]:
     """Every object there is, asked for by its number; and one that is not.
 
     Through netlink, for the same reason, and because rdma passes no errors on.
@@ -117,7 +120,7 @@ def one_by_one():
     return said
 
 
-def _run(command):
+def _run(command: str) -> tuple[dict[str, Any], list[Any]]:
     done = subprocess.run(["rdma", "-j", *command.split()], capture_output=True, text=True,
                           timeout=LIMIT, check=False)
     said = _read(done.stdout)
@@ -128,17 +131,18 @@ def _run(command):
             "devices": list(dict.fromkeys(one["ifname"] for one in objects))}, objects
 
 
-def _places(objects, key):
+def _places(objects: list[Any], key: str) -> list[list[Any]]:
     """Where and under which number each object is listed."""
     return [[one["ifname"], one.get("port", 0), one[key]] for one in objects]
 
 
-def held(type_):
+def held(type_: str) -> list[list[Any]]:
     """What there is of that type while nothing moves."""
     return _places(_run(f"resource show {type_}")[1], NUMBERS[type_][1])
 
 
-def repeatedly(command, times, kept=(), key=None):
+def repeatedly(command: str, times: int, kept: Iterable[Any] = (),
+               key: str | None = None) -> dict[str, Any]:
     """The same command many times, while objects come and go; kept are there always."""
     runs = []
     for _ in range(times):
@@ -153,15 +157,17 @@ class Dump:
 
     TABLES = {"pd": netlink.RES_PD_TABLE, "srq": netlink.RES_SRQ_TABLE}
 
-    def __init__(self, type_, device, size=4096):
-        self.shown, self.end, self.interrupted = [], None, False
+    def __init__(self, type_: str, device: str, size: int = 4096) -> None:
+        self.shown: list[int] = []
+        self.end: str | None = None
+        self.interrupted = False
         self.connection = netlink.Connection()
         self.parts = self.connection.dump(
             netlink.COMMANDS[f"res_{type_}_get"],
             [(netlink.DEV_INDEX, netlink.device_index(device))],
             self.TABLES[type_], NUMBERS[type_][0], size)
 
-    def read(self, most=1 << 30):
+    def read(self, most: int = 1 << 30) -> Self:
         """So many datagrams, or all."""
         for shown, end, interrupted in itertools.islice(self.parts, most):
             self.shown += shown
@@ -169,11 +175,11 @@ class Dump:
             self.interrupted |= interrupted
         return self
 
-    def close(self):
+    def close(self) -> None:
         self.parts.close()
         self.connection.close()
 
-    def said(self, what, before, after):
+    def said(self, what: str, before: Sequence[int], after: Sequence[int]) -> dict[str, Any]:
         """What was read; before and after are the numbers of what there was."""
         return {"dump": {
             "what": what, "shown": self.shown, "end": self.end or "not read",

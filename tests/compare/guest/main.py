@@ -19,16 +19,17 @@ import signal
 import sys
 import time
 import traceback
+from typing import NoReturn
 
 from tests.compare.guest.scene import Scene, Wrong
 from tests.compare.guest.workloads import QUICK, WORKLOADS
 
 
-def late(*_):
+def late(*_: object) -> NoReturn:
     raise Wrong("took longer than it may")
 
 
-def choose(patterns):
+def choose(patterns: list[str]) -> dict[str, tuple[str, str]]:
     """The workloads that match, in their order; an error if a pattern has none."""
     titles = {f"{name}-{kind}": (name, kind)
               for name, (_, kinds, _) in WORKLOADS.items() for kind in kinds}
@@ -43,7 +44,7 @@ def choose(patterns):
             if not patterns or any(title in some for some in fits.values())}
 
 
-def main():
+def main() -> None:
     signal.signal(signal.SIGALRM, late)
     begin = time.monotonic()
     out = sys.argv[1]

@@ -12,6 +12,8 @@ import os
 import signal
 import subprocess
 import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from tests.compare.guest import capture
 from tests.compare.guest.actor import Actor
@@ -31,7 +33,8 @@ class Wrong(Exception):
     """A workload could not be brought to where it was to be looked at."""
 
 
-def run(*command, check=True, text=None):
+def run(*command: str, check: bool = True,
+        text: str | None = None) -> subprocess.CompletedProcess[str]:
     done = subprocess.run(command, capture_output=True, text=True, input=text,
                           timeout=LIMIT, check=False)
     if check and done.returncode:
@@ -40,35 +43,36 @@ def run(*command, check=True, text=None):
     return done
 
 
-def unshare(flags):
+def unshare(flags: int) -> None:
     if _libc.unshare(flags):
         raise OSError(ctypes.get_errno(), "unshare")
 
 
-def enter(path, flags):
-    """Into the namespace that a file stands for."""
-    descriptor = os.open(path, os.O_RDONLY)
-    os.setns(descriptor, flags)
+def enter(descriptor: int, flags: int) -> None:
+    """Into the namespace that a descriptor stands for, which it closes."""
+    if _libc.setns(descriptor, flags):
+        raise OSError(ctypes.get_errno(), "setns")
     os.close(descriptor)
 
 
 class Scene:
-    def __init__(self, kind, folder):
+    def __init__(self, kind: str, folder: str) -> None:
         self.kind = kind        # of the devices: rxe or siw
         self.folder = folder    # for captures
         self.number = 0
-        self.free_order = None  # why the order of lists says nothing here
-        self.processes = []
-        self.actors = []
-        self.links = []
-        self.netdevs = []
-        self.namespaces = []
-        self.others = []        # what else is undone at the end, last first
+        self.free_order = ""    # why the order of lists says nothing here
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.actors: list[Actor] = []
+        self.links: list[str] = []
+        self.netdevs: list[str] = []
+        self.namespaces: list[str] = []
+        # What else is undone at the end, last first.
+        self.others: list[Callable[[], object]] = []
 
     # Devices
 
     @property
-    def can_take_away(self):
+    def can_take_away(self) -> bool:
         """Can the driver take a device from the processes that have it open?
 
         siw cannot, nor can rxe of Linux 7.2: it waits until they have closed it.
@@ -76,13 +80,14 @@ class Scene:
         return self.kind == "rxe" and not os.uname().release.startswith("7.2.")
 
     @staticmethod
-    def load_modules():
+    def load_modules() -> None:
         """All that a workload may need; devices are what they make."""
         run("modprobe", "-a", "ib_uverbs", "rdma_ucm", "ib_umad", *MODULES.values())
         for module in ("dummy", "veth", "tun"):
             run("modprobe", module, check=False)
 
-    def device(self, name="dev0", netdev=None, subnet=1, kind=None):
+    def device(self, name: str = "dev0", netdev: str | None = None, subnet: int = 1,
+               kind: str | None = None) -> str:
         """An RDMA device on a network device that leads nowhere."""
         netdev = netdev or f"net{name[-1]}"
         if not os.path.exists(f"/sys/class/net/{netdev}"):
@@ -98,16 +103,16 @@ class Scene:
             self.wait(lambda: self.gid_index(name, subnet), f"{name} has its address")
         return name
 
-    def add_link(self, name, netdev, kind=None):
+    def add_link(self, name: str, netdev: str, kind: str | None = None) -> None:
         run("rdma", "link", "add", name, "type", kind or self.kind, "netdev", netdev)
         self.links.append(name)
 
-    def delete_link(self, name):
+    def delete_link(self, name: str) -> None:
         run("rdma", "link", "delete", name)
         self.links.remove(name)
 
     @staticmethod
-    def gid_index(device, subnet=1):
+    def gid_index(device: str, subnet: int = 1) -> str | None:
         """The index of the GID that stands for the device's IPv4 address."""
         folder = f"/sys/class/infiniband/{device}/ports/1/gids"
         for index in sorted(os.listdir(folder), key=int):
@@ -119,7 +124,7 @@ class Scene:
 
     # Processes
 
-    def start(self, *command):
+    def start(self, *command: str) -> subprocess.Popen[bytes]:
         """A program in the background, which leaves the processor to who looks."""
         number = len(self.processes)
         with open(f"{self.folder}/program-{number}.log", "wb") as log:
@@ -129,18 +134,19 @@ class Scene:
         self.processes.append(process)
         return process
 
-    def actor(self, name, before=None, wrap=False):
+    def actor(self, name: str, before: Callable[[], object] | None = None,
+              wrap: bool = False) -> Actor:
         actor = Actor(name, before, wrap)
         self.actors.append(actor)
         return actor
 
-    def fork(self, actor, name):
+    def fork(self, actor: Actor, name: str) -> Actor:
         child = actor.fork(name)
         self.actors.append(child)
         return child
 
     @contextlib.contextmanager
-    def still(self):
+    def still(self) -> Iterator[None]:
         """No program moves in here, so that looking is quick, too."""
         running = [process for process in self.processes if process.poll() is None]
         for process in running:
@@ -150,7 +156,7 @@ class Scene:
             process.send_signal(signal.SIGCONT)
 
     @staticmethod
-    def stop(*processes, number=signal.SIGKILL):
+    def stop(*processes: subprocess.Popen[bytes], number: int = signal.SIGKILL) -> None:
         for process in processes:
             process.send_signal(number)
         for process in processes:
@@ -159,7 +165,7 @@ class Scene:
     # Looking
 
     @staticmethod
-    def wait(condition, what):
+    def wait(condition: Callable[[], Any], what: str) -> Any:
         """Until the condition holds."""
         end = time.monotonic() + LIMIT
         while not (value := condition()):
@@ -169,42 +175,42 @@ class Scene:
         return value
 
     @staticmethod
-    def count(name, prefix=(), **fields):
+    def count(name: str, prefix: Sequence[str] = (), **fields: object) -> int:
         """How many objects of that type have these values in their fields."""
         objects = capture.ask([f"resource show {name}"], prefix=prefix)[0][1] or []
         return sum(all(one.get(key.replace("_", "-")) == value
                        for key, value in fields.items()) for one in objects)
 
-    def wait_count(self, number, name, **fields):
+    def wait_count(self, number: int, name: str, **fields: Any) -> None:
         self.wait(lambda: self.count(name, **fields) == number,
                   f"{number} {name} with {fields}")
 
-    def wait_gone(self):
+    def wait_gone(self) -> None:
         """Until no object belongs to a process: the kernel frees late."""
-        def gone():
+        def gone() -> bool:
             said = capture.ask(capture.LISTS)
             return not any(one.get("comm") is None or "pid" in one
                            for _, objects in said[:len(capture.LISTS)]
                            for one in objects or [])
         self.wait(gone, "objects of processes are gone")
 
-    def capture(self, point, prefix=()):
+    def capture(self, point: str, prefix: Sequence[str] = ()) -> None:
         with self.still():
             self._save(point, capture.everything(prefix))
 
-    def capture_run(self, point, said):
+    def capture_run(self, point: str, said: dict[str, Any]) -> None:
         """What was said while something moved."""
         self._save(point, said)
 
-    def capture_all_ways(self, point):
+    def capture_all_ways(self, point: str) -> None:
         with self.still():
             self._save(point, capture.all_ways())
 
-    def note(self, point, **facts):
+    def note(self, point: str, **facts: object) -> None:
         """Something else that is the same whoever tracks."""
         self._save(point, {"facts": facts})
 
-    def _save(self, point, said):
+    def _save(self, point: str, said: dict[str, Any]) -> None:
         path = f"{self.folder}/{self.number:02}-{point}.json"
         if self.free_order:
             said = {"free": self.free_order} | said
@@ -213,7 +219,7 @@ class Scene:
             json.dump(said, file, indent=1)
 
     @staticmethod
-    def attempt(call, *arguments):
+    def attempt(call: Callable[..., object], *arguments: object) -> str:
         """What an error says, or 'ok'."""
         try:
             call(*arguments)
@@ -223,11 +229,11 @@ class Scene:
 
     # The end
 
-    def namespace(self, name):
+    def namespace(self, name: str) -> None:
         run("ip", "netns", "add", name)
         self.namespaces.append(name)
 
-    def close_processes(self):
+    def close_processes(self) -> None:
         for actor in self.actors:
             actor.kill()
         for process in self.processes:
@@ -236,7 +242,7 @@ class Scene:
             process.wait()
         self.actors, self.processes = [], []
 
-    def close(self):
+    def close(self) -> None:
         """Always to the end, and then an error if something could not be undone."""
         self.close_processes()
         for undo in reversed(self.others):

@@ -12,10 +12,11 @@ import os
 import signal
 import socket
 import subprocess
+from collections.abc import Callable
 
 from tests.compare.guest import capture
-from tests.compare.guest.scene import CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Wrong, \
-    enter, run, unshare
+from tests.compare.guest.scene import CLONE_NEWNET, CLONE_NEWPID, CLONE_NEWUSER, LIMIT, Scene, \
+    Wrong, enter, run, unshare
 from tests.rdma import netlink
 
 ADDRESS = "10.7.1.1"
@@ -24,7 +25,10 @@ RDS_PORT = 4000
 NVME_PORT = "4420"
 FOREVER = "100000000"
 
-WORKLOADS = {}      # name: (function, kinds of devices, seconds that it may take)
+Workload = Callable[[Scene], None]
+
+# By name, the function, the kinds of devices, and the seconds that it may take.
+WORKLOADS: dict[str, tuple[Workload, tuple[str, ...], int]] = {}
 
 # What a few seconds are enough for, and what a change of the tracker breaks first.
 QUICK = {"idle-rxe", "memory-rxe", "shared_queues-rxe", "shared_domain-rxe",
@@ -37,21 +41,21 @@ QUICK = {"idle-rxe", "memory-rxe", "shared_queues-rxe", "shared_domain-rxe",
 RUNS, FEWER, FEWEST = 15, 10, 5
 
 
-def workload(*kinds, limit=400):
-    def note(function):
+def workload(*kinds: str, limit: int = 400) -> Callable[[Workload], Workload]:
+    def note(function: Workload) -> Workload:
         WORKLOADS[function.__name__] = (function, kinds, limit)
         return function
     return note
 
 
 @workload("rxe", "siw")
-def idle(scene):
+def idle(scene: Scene) -> None:
     """Nobody uses the device: what there is belongs to the kernel."""
     scene.device()
     scene.capture_all_ways("idle")
 
 
-def _pingpong(scene, kind, qps=1):
+def _pingpong(scene: Scene, kind: str, qps: int = 1) -> None:
     device = scene.device()
     command = [f"ibv_{kind}_pingpong", "-d", device, "-n", FOREVER,
                "-g", scene.gid_index(device) or "0"]
@@ -70,27 +74,27 @@ def _pingpong(scene, kind, qps=1):
 
 
 @workload("rxe")
-def pingpong_rc(scene):
+def pingpong_rc(scene: Scene) -> None:
     _pingpong(scene, "rc")
 
 
 @workload("rxe")
-def pingpong_uc(scene):
+def pingpong_uc(scene: Scene) -> None:
     _pingpong(scene, "uc")
 
 
 @workload("rxe")
-def pingpong_ud(scene):
+def pingpong_ud(scene: Scene) -> None:
     _pingpong(scene, "ud")
 
 
 @workload("rxe")
-def pingpong_srq(scene):
+def pingpong_srq(scene: Scene) -> None:
     _pingpong(scene, "srq", qps=16)
 
 
 @workload("rxe", "siw")
-def pingpong_refused(scene):
+def pingpong_refused(scene: Scene) -> None:
     """Programs that these devices cannot run fail in the same way."""
     device = scene.device()
     commands = [["ibv_xsrq_pingpong", "-d", device]]
@@ -104,7 +108,7 @@ def pingpong_refused(scene):
 
 
 @workload("siw")
-def pingpong_unconnected(scene):
+def pingpong_unconnected(scene: Scene) -> None:
     """siw connects by address only: the programs have their objects, then give up."""
     device = scene.device()
     server = scene.start("ibv_srq_pingpong", "-d", device)
@@ -122,11 +126,11 @@ def pingpong_unconnected(scene):
 
 
 @workload("rxe")
-def pingpong_ends(scene):
+def pingpong_ends(scene: Scene) -> None:
     """A program that comes to its end leaves nothing behind."""
     device = scene.device()
     command = ["ibv_rc_pingpong", "-d", device, "-n", "100",
-               "-g", scene.gid_index(device)]
+               "-g", scene.gid_index(device) or ""]
     server = scene.start(*command)
     scene.wait_count(1, "qp", comm="ibv_rc_pingpong")
     client = scene.start(*command, "localhost")
@@ -134,7 +138,7 @@ def pingpong_ends(scene):
     scene.capture("after")
 
 
-def _rping(scene, *options):
+def _rping(scene: Scene, *options: str) -> subprocess.Popen[bytes]:
     scene.device()
     server = scene.start("rping", "-s", "-a", ADDRESS, *options)
     scene.wait_count(1, "cm_id", comm="rping", state="LISTEN")
@@ -142,11 +146,11 @@ def _rping(scene, *options):
     return server
 
 
-def _rping_client(scene):
+def _rping_client(scene: Scene) -> subprocess.Popen[bytes]:
     return scene.start("rping", "-c", "-a", ADDRESS)
 
 
-def _rping_pairs(scene, number):
+def _rping_pairs(scene: Scene, number: int) -> None:
     """So many pairs are connected, and nothing is left of earlier ones."""
     scene.wait_count(2 * number, "cm_id", comm="rping", state="CONNECT")
     scene.wait_count(2 * number, "qp", comm="rping", state="RTS")
@@ -157,7 +161,7 @@ def _rping_pairs(scene, number):
 
 
 @workload("rxe", "siw")
-def rping_once(scene):
+def rping_once(scene: Scene) -> None:
     server = _rping(scene)
     client = _rping_client(scene)
     _rping_pairs(scene, 1)
@@ -169,7 +173,7 @@ def rping_once(scene):
 
 
 @workload("rxe", "siw")
-def rping_persistent(scene):
+def rping_persistent(scene: Scene) -> None:
     server = _rping(scene, "-P")
     clients = [_rping_client(scene)]
     _rping_pairs(scene, 1)
@@ -189,7 +193,7 @@ def rping_persistent(scene):
 
 
 @workload("rxe", "siw")
-def memory(scene):
+def memory(scene: Scene) -> None:
     """Memory regions: registered, moved to another PD, deregistered."""
     a = scene.actor("memory")
     a.context("ctx", scene.device())
@@ -209,7 +213,7 @@ def memory(scene):
 
 
 @workload("rxe", "siw")
-def shared_queues(scene):
+def shared_queues(scene: Scene) -> None:
     """SRQs: lists of QPs as numbers and ranges, and a QP that has none."""
     a = scene.actor("queues")
     a.context("ctx", scene.device())
@@ -229,7 +233,7 @@ def shared_queues(scene):
 
 
 @workload("rxe", "siw")
-def shared_domain(scene):
+def shared_domain(scene: Scene) -> None:
     """One PD and one CQ for many; several contexts in one process."""
     a = scene.actor("shared")
     device = scene.device()
@@ -248,7 +252,7 @@ def shared_domain(scene):
 
 
 @workload("rxe", "siw")
-def channels(scene):
+def channels(scene: Scene) -> None:
     """Completion channels, one of them for two queues; two queues of one QP."""
     a = scene.actor("channels")
     a.context("ctx", scene.device())
@@ -268,7 +272,7 @@ def channels(scene):
 
 
 @workload("rxe")
-def multicast(scene):
+def multicast(scene: Scene) -> None:
     a = scene.actor("multicast")
     device = scene.device()
     a.context("ctx", device)
@@ -295,7 +299,7 @@ def multicast(scene):
 
 
 @workload("rxe", "siw")
-def connections(scene):
+def connections(scene: Scene) -> None:
     """Connection identifiers in the states that one process can reach alone."""
     scene.device()
     a = scene.actor("cm")
@@ -318,7 +322,7 @@ def connections(scene):
 
 
 @workload("rxe", "siw")
-def links(scene):
+def links(scene: Scene) -> None:
     """Devices come and go, one of them while it is used."""
     scene.device("dev0")
     scene.capture("one")
@@ -351,7 +355,7 @@ def links(scene):
 
 
 @workload("rxe", "siw")
-def rename(scene):
+def rename(scene: Scene) -> None:
     """A device gets another name while it is used."""
     scene.device("dev0")
     scene.device("dev1", subnet=2)
@@ -369,7 +373,7 @@ def rename(scene):
 
 
 @workload("rxe", "siw")
-def two_devices(scene):
+def two_devices(scene: Scene) -> None:
     """Objects on two devices, and listeners that are on both or on one."""
     users = []
     for number in (0, 1):
@@ -397,7 +401,7 @@ def two_devices(scene):
 
 
 @workload("rxe")
-def two_kinds(scene):
+def two_kinds(scene: Scene) -> None:
     """rxe and siw at once, with the same process on both."""
     scene.device("dev0", kind="rxe")
     scene.device("dev1", subnet=2, kind="siw")
@@ -409,7 +413,7 @@ def two_kinds(scene):
 
 
 @workload("rxe", "siw")
-def network_namespaces_shared(scene):
+def network_namespaces_shared(scene: Scene) -> None:
     """Shared mode: every network namespace sees every device."""
     scene.device()
     scene.namespace("away")
@@ -420,7 +424,7 @@ def network_namespaces_shared(scene):
 
 
 @workload("rxe", "siw")
-def network_namespaces_exclusive(scene):
+def network_namespaces_exclusive(scene: Scene) -> None:
     """Exclusive mode: a device belongs to one network namespace."""
     run("rdma", "system", "set", "netns", "exclusive")
     scene.others.append(lambda: scene.wait(
@@ -446,7 +450,8 @@ def network_namespaces_exclusive(scene):
     scene.capture("here-moved")
     scene.capture("there-moved", there)
     if scene.can_take_away:
-        inside = scene.actor("inside", lambda: enter("/run/netns/away", CLONE_NEWNET))
+        inside = scene.actor("inside", lambda: enter(
+            os.open("/run/netns/away", os.O_RDONLY), CLONE_NEWNET))
         inside.set("dev0")
         scene.capture("here-used")
         scene.capture("there-used", there)
@@ -458,17 +463,16 @@ def network_namespaces_exclusive(scene):
 
 
 @workload("rxe", "siw")
-def pid_namespaces(scene):
+def pid_namespaces(scene: Scene) -> None:
     """Who is seen from where, two PID namespaces deep."""
     scene.device()
     scene.actor("outside").set("dev0")
     inside = scene.actor("inside", lambda: unshare(CLONE_NEWPID), wrap=True)
     inside.set("dev0")
 
-    def deeper():
-        descriptor = os.pidfd_open(inside.pid)
-        os.setns(descriptor, CLONE_NEWPID)
-        os.close(descriptor)
+    def deeper() -> None:
+        assert inside.pid
+        enter(os.pidfd_open(inside.pid), CLONE_NEWPID)
         child = os.fork()
         if child:
             os.waitpid(child, 0)
@@ -488,7 +492,7 @@ def pid_namespaces(scene):
 
 
 @workload("rxe", "siw")
-def user_namespaces(scene):
+def user_namespaces(scene: Scene) -> None:
     """Keys are for those who administer the device's network."""
     scene.device()
     scene.actor("root").set("dev0")
@@ -501,7 +505,7 @@ def user_namespaces(scene):
 
 
 @workload("rxe", "siw")
-def killed(scene):
+def killed(scene: Scene) -> None:
     """A process with everything is killed, and another one is not."""
     scene.device()
     scene.actor("stays").set("dev0")
@@ -519,7 +523,7 @@ def killed(scene):
 
 
 @workload("rxe", "siw")
-def forked(scene):
+def forked(scene: Scene) -> None:
     """The parent ends, and its child has the device still open."""
     scene.device()
     parent = scene.actor("parent")
@@ -540,7 +544,7 @@ def forked(scene):
 
 
 @workload("rxe", "siw")
-def threads(scene):
+def threads(scene: Scene) -> None:
     """What a thread has made belongs to its process, also after its end."""
     scene.device()
     a = scene.actor("threads")
@@ -551,13 +555,14 @@ def threads(scene):
 
 
 @workload("rxe", "siw")
-def executed(scene):
+def executed(scene: Scene) -> None:
     """A process becomes another program and keeps what it has, whichever of its threads
     made it and whichever called exec."""
     scene.device()
     make = ("with_cm_id", "dev0", ADDRESS)
 
-    def look(what, before, caller, then=()):
+    def look(what: str, before: tuple[str, ...], caller: str,
+             then: tuple[str, ...] = ()) -> None:
         a = scene.actor("before")
         if before:
             getattr(a, before[0])(*before[1:])
@@ -574,7 +579,7 @@ def executed(scene):
 
 
 @workload("rxe", "siw")
-def leader_left(scene):
+def leader_left(scene: Scene) -> None:
     """The first thread of a process ends, and another one goes on."""
     scene.device()
     a = scene.actor("left")
@@ -586,7 +591,7 @@ def leader_left(scene):
 
 
 @workload("rxe", "siw")
-def exited_inside(scene):
+def exited_inside(scene: Scene) -> None:
     """In a PID namespace, the maker of objects ends, and its child has them still."""
     scene.device()
     scene.actor("outside").set("dev0")
@@ -606,7 +611,7 @@ def exited_inside(scene):
 
 
 @workload("rxe")
-def refused(scene):
+def refused(scene: Scene) -> None:
     """A region that the driver does not give up, for a memory window is bound to it."""
     a = scene.actor("refused")
     device = scene.device()
@@ -628,7 +633,7 @@ def refused(scene):
 
 
 @workload("rxe", "siw")
-def many(scene):
+def many(scene: Scene) -> None:
     """More of each type than one message holds."""
     a = scene.actor("many")
     device = scene.device()
@@ -651,7 +656,7 @@ def many(scene):
 
 
 @workload("rxe", "siw")
-def order(scene):
+def order(scene: Scene) -> None:
     """Objects whose order is not that of their making: QPs get numbers that others had,
     on siw; MRs and PDs are of different sizes and users, some in the middle are gone."""
     a = scene.actor("order")
@@ -681,7 +686,7 @@ def order(scene):
 
 
 @workload("rxe", "siw")
-def churn(scene):
+def churn(scene: Scene) -> None:
     """One process makes and destroys without pause beside objects that stay, and a second
     device is idle: every list is whole, in order and without an error."""
     device = scene.device("dev0")
@@ -717,7 +722,8 @@ def churn(scene):
         scene.wait(moves.churned, "it churns")
         begun = moves.churned()
         scene.capture_run(name, capture.repeatedly(
-            f"resource show {name}", RUNS if name == "pd" else FEWER, kept, capture.NUMBERS[name][1]))
+            f"resource show {name}", RUNS if name == "pd" else FEWER, kept,
+            capture.NUMBERS[name][1]))
         if name == "qp":
             for command in ("statistic show", "statistic qp show", "resource show"):
                 scene.capture_run(command.replace(" ", "-"),
@@ -728,18 +734,18 @@ def churn(scene):
 
 
 @workload("rxe", "siw")
-def half_read(scene):
+def half_read(scene: Scene) -> None:
     """A dump of PDs of which the beginning is read; then something happens, and then the
     rest is read, or nobody reads it."""
     scene.device()
     a = scene.actor("reader")
 
-    def have(number):
+    def have(number: int) -> None:
         a.context("ctx", "dev0")
         a.many("pd", "pd", number, "ctx")
 
-    def look(what, change, undo=None, last=None):
-        def numbers():
+    def look(what: str, change: Callable[[], object], last: bool = False) -> None:
+        def numbers() -> list[int]:
             """None of a device that is not there any more."""
             if last:
                 return []
@@ -752,11 +758,14 @@ def half_read(scene):
         dump.read()
         dump.close()
         scene.capture_run(what, dump.said(what, before, after))
-        if undo:
-            undo()
 
-    def rename(name, new):
-        run("rdma", "dev", "set", name, "name", new)
+    def rename_twice() -> None:
+        for name, new in (("dev0", "dev8"), ("dev8", "dev0")):
+            run("rdma", "dev", "set", name, "name", new)
+
+    def make_again() -> None:
+        scene.delete_link("dev0")
+        scene.device()
 
     have(300)
     look("nothing", lambda: None)
@@ -765,8 +774,8 @@ def half_read(scene):
     look("last-went", lambda: a.destroy(*(f"pd{i}" for i in range(280, 300))))
     look("both", lambda: (a.destroy(*(f"pd{i}" for i in range(20, 30))),
                           a.many("pd", "newer", 10, "ctx")))
-    look("renamed", lambda: (rename("dev0", "dev8"), rename("dev8", "dev0")))
-    second = []
+    look("renamed", rename_twice)
+    second: list[capture.Dump] = []
     look("second-reader", lambda: second.append(capture.Dump("pd", "dev0").read(2)))
     everything = capture.Dump("pd", "dev0").read().shown
     second[0].read()
@@ -783,8 +792,7 @@ def half_read(scene):
         scene.device()
         a = scene.actor("reader")
         have(300)
-        look("deleted-and-back", lambda: (scene.delete_link("dev0"), scene.device()),
-             last=True)
+        look("deleted-and-back", make_again, last=True)
     a.kill()
     # The socket of the first device is open until here.
     open_.close()
@@ -792,7 +800,7 @@ def half_read(scene):
 
 
 @workload("rxe")
-def long_list(scene):
+def long_list(scene: Scene) -> None:
     """An SRQ whose list of QPs does not fit into one message of 4 KiB, first in the list
     and behind others, but into one of 64 KiB."""
     a = scene.actor("long")
@@ -800,7 +808,7 @@ def long_list(scene):
     a.pd("pd", "ctx")
     a.cq("cq", "ctx")
 
-    def look(what):
+    def look(what: str) -> None:
         for size in (4096, 1 << 16):
             dump = capture.Dump("srq", "dev0", size).read()
             dump.close()
@@ -828,7 +836,7 @@ def long_list(scene):
 
 
 @workload("rxe", "siw")
-def statistics(scene):
+def statistics(scene: Scene) -> None:
     """Counters that these devices do not have are refused in the same way."""
     scene.device()
     a = scene.actor("counted")
@@ -844,7 +852,7 @@ def statistics(scene):
 
 
 @workload("rxe", limit=1200)
-def selftests(scene):
+def selftests(scene: Scene) -> None:
     """The kernel's own selftests of RDMA: they have to pass."""
     folder = os.environ["SELFTESTS"]
     tools = f"{scene.folder}/tools"
@@ -880,7 +888,7 @@ def selftests(scene):
 
 
 @workload("rxe", "siw")
-def requests(scene):
+def requests(scene: Scene) -> None:
     """Each request with each of its attributes good, wrong or left out."""
     a = scene.actor("asked")
     a.set(scene.device())
@@ -906,22 +914,23 @@ def requests(scene):
             which["counter"] = (netlink.STAT_COUNTER_ID, 1, 0xffffffff)
         answers = {}
         for choice in itertools.product(("good", "wrong", None), repeat=len(which)):
-            given, words = [], []
+            given: list[tuple[int, int | bytes]] = []
+            words = []
             for (word, (number, good, wrong)), how in zip(which.items(), choice):
                 if how:
                     given.append((number, good if how == "good" else wrong))
                     words.append(f"{how} {word}")
-            words = ", ".join(words) or "nothing"
-            answers[words] = connection.answer(command, given)
+            what = ", ".join(words) or "nothing"
+            answers[what] = connection.answer(command, given)
             if not name.startswith("stat_set") and not name.startswith("stat_del"):
-                answers[f"dump, {words}"] = connection.answer(command, given, netlink.DUMP)
+                answers[f"dump, {what}"] = connection.answer(command, given, netlink.DUMP)
         scene.note(name, **answers)
     connection.close()
     scene.capture("after")
 
 
 @workload("rxe")
-def kernel_nvme(scene):
+def kernel_nvme(scene: Scene) -> None:
     """NVMe over fabrics, both ends of it in this kernel."""
     scene.free_order = "two ends, in work queues of their own, make their objects at once"
     scene.device()
@@ -933,7 +942,7 @@ def kernel_nvme(scene):
     target = "/sys/kernel/config/nvmet"
     system, port = f"{target}/subsystems/compare", f"{target}/ports/1"
 
-    def put(path, value):
+    def put(path: str, value: str) -> None:
         with open(path, "w", encoding="ascii") as file:
             file.write(value)
 
@@ -947,7 +956,7 @@ def kernel_nvme(scene):
         put(f"{port}/addr_{name}", value)
     os.symlink(system, f"{port}/subsystems/compare")
 
-    def undo():
+    def undo() -> None:
         os.unlink(f"{port}/subsystems/compare")
         os.rmdir(port)
         os.rmdir(f"{system}/namespaces/1")
@@ -957,7 +966,7 @@ def kernel_nvme(scene):
     scene.wait_count(1, "cm_id", state="LISTEN")
     scene.capture("target")
 
-    def disconnect():
+    def disconnect() -> None:
         for name in os.listdir("/sys/class/nvme"):
             put(f"/sys/class/nvme/{name}/delete_controller", "1")
 
@@ -980,7 +989,7 @@ def kernel_nvme(scene):
 
 
 @workload("rxe")
-def kernel_rds(scene):
+def kernel_rds(scene: Scene) -> None:
     """RDS, whose connection to itself stays open.
 
     This is the last workload: the module stays, because the kernel warns when it
