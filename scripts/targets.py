@@ -15,7 +15,7 @@ from scripts.kernel import kernels, modules
 from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
-from tests import results, suites
+from tests import suites
 from tests.bench import benchmark
 from tests.compare import comparison
 from tests.model import protocol
@@ -84,9 +84,7 @@ def test() -> int:
 def kunit() -> int:
     """KUnit suites only, on the debug kernel: the quick answer after an edit"""
     asked = _kernel(os.environ.get("KERNEL") or "debug")
-    total = results.Total()
-    total.add(*suites.kunit(asked, modules.build(asked), only=os.environ.get("ONLY")))
-    return total.conclude()
+    return suites.kunit(asked, modules.build(asked), only=os.environ.get("ONLY")).conclude()
 
 
 @target("soak")

@@ -40,24 +40,20 @@ class Failure:
     log: Path | None
 
 
-# Tests passed and skipped, and each failure.
-Counts = tuple[int, int, list[Failure]]
-
-
 class Total:
     """Counts of everything that ran, and each failure."""
 
-    def __init__(self) -> None:
-        self.passed = self.skipped = 0
+    def __init__(self, passed: int = 0, skipped: int = 0) -> None:
+        self.passed, self.skipped = passed, skipped
         self.failures: list[Failure] = []
 
-    def add(self, passed: int, skipped: int, failures: list[Failure]) -> None:
-        self.passed += passed
-        self.skipped += skipped
-        self.failures += failures
+    def add(self, other: "Total") -> None:
+        self.passed += other.passed
+        self.skipped += other.skipped
+        self.failures += other.failures
 
-    def add_total(self, other: "Total") -> None:
-        self.add(other.passed, other.skipped, other.failures)
+    def fail(self, name: str, why: str, log: Path | None) -> None:
+        self.failures.append(Failure(name, why, log))
 
     def conclude(self) -> int:
         """Prints the failures and the closing line; the exit code."""
@@ -73,16 +69,16 @@ def _short(path: Path) -> Path:
     return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
 
 
-def read(kernel: Kernel, text: str, name: str, log: Path) -> Counts:
-    """Counts of one KTAP document: passed, skipped, failures."""
-    folder = str(kernel.source / "tools/testing/kunit")
+def read(source: Path, text: str, name: str, log: Path) -> Total:
+    """Counts of one KTAP document, read by the parser in the sources of a kernel."""
+    folder = str(source / "tools/testing/kunit")
     if folder not in sys.path:
         sys.path.insert(0, folder)
     parser = importlib.import_module("kunit_parser")
     silent = importlib.import_module("kunit_printer").null_printer
     test = parser.parse_run_tests(text.splitlines(), silent)
     status = parser.TestStatus
-    failures: list[Failure] = []
+    total = Total(test.counts.passed, test.counts.skipped)
 
     def walk(test: Any, path: list[str]) -> None:
         if test.subtests:
@@ -91,18 +87,17 @@ def read(kernel: Kernel, text: str, name: str, log: Path) -> Counts:
         elif test.status not in (status.SUCCESS, status.SKIPPED):
             why = {status.FAILURE: "failed", status.TEST_CRASHED: "gave no result",
                    status.NO_TESTS: "has no test"}.get(test.status, "is not KTAP")
-            failures.append(Failure(": ".join([name, *filter(None, path)]), why, log))
+            total.fail(": ".join([name, *filter(None, path)]), why, log)
 
     walk(test, [])
-    if not failures and (test.counts.failed or test.counts.crashed
-                         or test.counts.errors or not test.ok_status()):
-        failures.append(Failure(name, "its KTAP is not consistent (plan and results)",
-                                log))
-    return test.counts.passed, test.counts.skipped, failures
+    if not total.failures and (test.counts.failed or test.counts.crashed
+                               or test.counts.errors or not test.ok_status()):
+        total.fail(name, "its KTAP is not consistent (plan and results)", log)
+    return total
 
 
 def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
-          only: str | None = None) -> Counts:
+          only: str | None = None) -> Total:
     """What the KUnit boot left: one document per suite, some per module unless only some ran."""
     total = Total()
     variant = kernel.variant.name
@@ -111,18 +106,17 @@ def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
         mine = [d for d in documents if d.name.startswith(f"{module}.")]
         if not mine:
             if not only:
-                total.add(0, 0, [Failure(f"{variant}: {module}", "ran no KUnit suite",
-                                         verdict.log)])
+                total.fail(f"{variant}: {module}", "ran no KUnit suite", verdict.log)
             continue
         before, bad = total.passed, len(total.failures)
         for document in mine:
-            total.add(*read(kernel, document.read_text(errors="replace"),
-                            variant, document))
+            total.add(read(kernel.source, document.read_text(errors="replace"), variant,
+                           document))
         say(f"  {variant}: {module}: {len(mine)} suites, {total.passed - before} passed, "
             f"{len(total.failures) - bad} failed")
     if verdict.why:
-        total.add(0, 0, [Failure(f"{variant}: KUnit", verdict.why, verdict.log)])
-    return total.passed, total.skipped, total.failures
+        total.fail(f"{variant}: KUnit", verdict.why, verdict.log)
+    return total
 
 
 def guest_tests() -> list[GuestTest]:
@@ -136,7 +130,7 @@ def guest_tests() -> list[GuestTest]:
     return found
 
 
-def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Counts:
+def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Total:
     """What the boot that ran the guest tests left."""
     total = Total()
     variant = kernel.variant.name
@@ -146,22 +140,20 @@ def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Counts:
         said = verdict.results / f"{test.name}.complaint"
         done = verdict.results / f"{test.name}.code"
         if not log.exists():
-            total.add(0, 0, [Failure(name, "did not run", verdict.log)])
+            total.fail(name, "did not run", verdict.log)
             continue
         if not done.exists():
-            total.add(0, 0, [Failure(name, verdict.why or "did not end", verdict.log)])
+            total.fail(name, verdict.why or "did not end", verdict.log)
             continue
-        passed, skipped, failures = read(kernel, log.read_text(errors="replace"),
-                                         name, log)
-        if said.exists():
-            failures += [Failure(name, line, log)
-                         for line in said.read_text().splitlines()]
+        one = read(kernel.source, log.read_text(errors="replace"), name, log)
+        for line in said.read_text().splitlines() if said.exists() else ():
+            one.fail(name, line, log)
         code = int(done.read_text())
-        if code and not failures:
-            failures.append(Failure(name, f"ended with code {code}", log))
-        total.add(passed, skipped, failures)
-        say(f"  {name}: {passed} passed, {len(failures)} failed"
-            + (f", {skipped} skipped" if skipped else ""))
+        if code and not one.failures:
+            one.fail(name, f"ended with code {code}", log)
+        total.add(one)
+        say(f"  {name}: {one.passed} passed, {len(one.failures)} failed"
+            + (f", {one.skipped} skipped" if one.skipped else ""))
     if verdict.why and not total.failures:
-        total.add(0, 0, [Failure(f"{variant}: guest", verdict.why, verdict.log)])
-    return total.passed, total.skipped, total.failures
+        total.fail(f"{variant}: guest", verdict.why, verdict.log)
+    return total

@@ -18,7 +18,7 @@ from scripts.kernel.kernels import Kernel, Variant
 from scripts.kernel.modules import Modules
 from scripts.progress import Failed, clock, say
 from tests import results
-from tests.results import Counts, GuestTest, Total
+from tests.results import GuestTest, Total
 
 # What `make matrix` runs: Debian's kernels as shipped, and our debug kernels of
 # both, with either compiler.
@@ -40,7 +40,7 @@ NO_KUNIT = "kunit.enable=0"
 
 
 def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, limit: int = 300,
-          only: str | None = None, name: str = "kunit") -> Counts:
+          only: str | None = None, name: str = "kunit") -> Total:
     """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
     words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
@@ -57,7 +57,7 @@ def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, lim
     return results.kunit(asked, verdict, made.kunit, only)
 
 
-def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[GuestTest]) -> Counts:
+def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[GuestTest]) -> Total:
     """Some guest tests, in one guest."""
     names = " ".join(test.path.name for test in tests)
     say(f"guest tests on {asked.variant.name}, part {part} ...")
@@ -79,7 +79,7 @@ def _parts() -> list[list[GuestTest]]:
     return parts
 
 
-def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> Counts:
+def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> Total:
     """Devices that vanish, for so many rounds, in one guest."""
     tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
              if test.name == "vanish"]
@@ -115,17 +115,17 @@ def matrix(get: Callable[[Variant], Kernel]) -> int:
 
     get makes a kernel. A kernel that cannot be had or built for does not stop the others.
     """
-    total, rows = results.Total(), []
+    total, rows = Total(), []
     for variant in MATRIX:
         say(f"==== {variant.name}")
         begin = time.monotonic()
-        one = results.Total()
+        one = Total()
         try:
             asked = get(variant)
             one = _all([(asked, modules.build(asked))])
         except Failed as failure:
-            one.add(0, 0, [results.Failure(variant.name, str(failure), None)])
-        total.add_total(one)
+            one.fail(variant.name, str(failure), None)
+        total.add(one)
         rows.append((variant.name, one, clock(time.monotonic() - begin)))
     print(f"{'kernel':<18}{'passed':>8}{'failed':>8}{'skipped':>9}{'took':>8}")
     for name, one, took in rows:
@@ -145,13 +145,13 @@ def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
     return _run(jobs)
 
 
-def _run(jobs: Iterable[Callable[[], Counts]]) -> Total:
+def _run(jobs: Iterable[Callable[[], Total]]) -> Total:
     """The total of these jobs, of which as many run at a time as there are processors."""
-    total = results.Total()
+    total = Total()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             for done in [pool.submit(job) for job in jobs]:
-                total.add(*done.result())
+                total.add(done.result())
         except BaseException:
             qemu.stop_all()
             raise

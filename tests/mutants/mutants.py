@@ -124,8 +124,14 @@ def kunit(booted: Kernel, made: Modules, names: str) -> str | None:
     verdict = qemu.boot(booted, made.folder, "kunit", command,
                         limit=(LIMIT_ALL if names == SUITES else LIMIT) * slower,
                         machine=qemu.Machine(cpus=4, cmdline=cmdline))
-    suite, said = "", verdict.results / "kernel.log"
-    for line in said.read_text(errors="replace").splitlines() if said.exists() else ():
+    said = verdict.results / "kernel.log"
+    return first_failure(said.read_text(errors="replace") if said.exists() else "", verdict.why)
+
+
+def first_failure(log: str, why: str) -> str | None:
+    """The first test that failed, by the kernel's messages; else why the boot failed, if it did."""
+    suite = ""
+    for line in log.splitlines():
         if begin := re.search(r"# Subtest: (restrack\w*)", line):
             suite = begin[1]
         elif re.search(FAILURE, line):
@@ -133,7 +139,7 @@ def kunit(booted: Kernel, made: Modules, names: str) -> str | None:
             return f"{suite}: {(test[1] or test[2]) if test else line.strip()}"
         elif qemu.BAD_MESSAGES.search(line):
             return f"{suite}: {re.sub(r'^.*?] ', '', line.strip())[:60]}"
-    return f"{suite}: {verdict.why}" if verdict.why else None
+    return f"{suite}: {why}" if why else None
 
 
 def guest_test(booted: Kernel, made: Modules, script: str) -> str | None:
@@ -141,7 +147,7 @@ def guest_test(booted: Kernel, made: Modules, script: str) -> str | None:
     tests = [test for test in results.guest_tests() if test.path.name == script]
     if not tests:
         raise Failed(script, "is not a guest test")
-    _, _, failures = suites.guest_tests(booted, made, "mutants", tests)
+    failures = suites.guest_tests(booted, made, "mutants", tests).failures
     return f"{failures[0].name}: {failures[0].why}" if failures else None
 
 
