@@ -4,6 +4,7 @@
 The tools are those of the build root and of the kernel's own source tree.
 """
 
+import os
 import re
 import shutil
 import subprocess
@@ -158,15 +159,12 @@ def shell(step: Step, kernel: Kernel) -> None:
                      "--shell=bash", *shell_scripts()))
 
 
-def unit_tests() -> list[str]:
-    """The names of the modules with unit tests."""
-    return [".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
-            for path in having(".py") if path.name.startswith("test_")]
-
-
-def parsers(step: Step, _kernel: Kernel) -> None:
-    """what reads the captures of the comparison passes its tests"""
-    step.run([sys.executable, "-B", "-m", "unittest", *unit_tests()], "see the log", cwd=CHECKOUT)
+def parsers(step: Step, kernel: Kernel) -> None:
+    """what reads other programs' output passes its unit tests"""
+    names = [".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
+             for path in having(".py") if path.name.startswith("test_")]
+    step.run([sys.executable, "-B", "-m", "unittest", *names], "see the log", cwd=CHECKOUT,
+             env=os.environ | {"KERNEL_SOURCE": str(kernel.source)})
 
 
 CHECKS = (spdx, rustfmt, clippy, unsafe, panics, wrong_uses, patches, mutants, checkpatch,

@@ -36,7 +36,7 @@ def _is_explained(lines: list[str], code: list[str], number: int) -> bool:
         if comment.startswith("//"):
             if "SAFETY:" in comment:
                 return True
-        elif _STATEMENT_END.search(code[above]) and not code[above].startswith("#["):
+        elif _STATEMENT_END.search(code[above]):
             return False
         above -= 1
     return False

@@ -72,20 +72,23 @@ def accelerator_for(kernel: Kernel) -> str:
             ["qemu-system-x86_64", *_board("kvm", Machine(cpus=1, memory="256M")),
              "-serial", "stdio", "-kernel", kernel.image, "-append",
              "console=ttyS0 panic=-1 nokaslr"], readable=[kernel.image.parent])
-        works = False
-        try:
-            out = subprocess.run(command, capture_output=True, timeout=10,
-                                 stdin=subprocess.DEVNULL, check=False).stdout
-            # Without a root file system a kernel that works ends like this.
-            works = b"Unable to mount root fs" in out
-        except subprocess.TimeoutExpired:
-            pass
+        works = looks_for_root(command, limit=10)
         for old in cache.folder().glob("kvm-*"):
             old.unlink()
         answer.write_text("kvm" if works else "tcg")
         say("KVM works here" if works else
             "KVM does not boot a guest here: emulating, which is slower")
     return answer.read_text()
+
+
+def looks_for_root(command: list[str], limit: float) -> bool:
+    """Returns true if the machine boots until it looks for its root file system, which it lacks."""
+    try:
+        said = subprocess.run(command, capture_output=True, timeout=limit,
+                              stdin=subprocess.DEVNULL, check=False).stdout
+    except subprocess.TimeoutExpired:
+        return False
+    return b"Unable to mount root fs" in said
 
 
 def _board(accelerator: str, machine: Machine) -> list[str]:
@@ -177,7 +180,7 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
         print("+ " + " ".join(inside), flush=True)
     output = results / "output.log"
     late = _run(inside, output, limit, show, interactive)
-    if not interactive and (why := _broke_down(output, messages)):
+    if not interactive and (why := broke_down(output, messages)):
         say(f"{name}: the emulator broke down ({why}); once more")
         late = _run(inside, output, limit, show, interactive)
     code = None
@@ -188,7 +191,7 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
             if part.exists():
                 whole.write(f"==== {part.name}\n".encode())
                 whole.write(part.read_bytes().replace(b"\r\n", b"\n"))
-    return Verdict(code, _complaint(code, late, limit, messages, output), results, log)
+    return Verdict(code, complaint(code, late, limit, messages, output), results, log)
 
 
 def _run(command: list[str], output: Path, limit: float | None, show: bool,
@@ -237,7 +240,7 @@ def _run(command: list[str], output: Path, limit: float | None, show: bool,
     return late.is_set()
 
 
-def _broke_down(output: Path, messages: Path) -> str | None:
+def broke_down(output: Path, messages: Path) -> str | None:
     """What QEMU said when it ended by an assertion of its own, before the guest said a word.
 
     Seen once, in msix_table_mmio_write. A guest that has begun is never tried again.
@@ -255,7 +258,7 @@ def stop_all() -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _complaint(code: int | None, late: bool, limit: float | None, messages: Path,
+def complaint(code: int | None, late: bool, limit: float | None, messages: Path,
                output: Path) -> str:
     if late:
         return f"no verdict within {limit} s"

@@ -29,14 +29,19 @@ def mirrors() -> list[str]:
     """The places where this machine gets Debian itself from."""
     # What an update would read: known without a network, without root, and on
     # a machine that has never been updated.
-    listed = subprocess.run(["apt-get", "update", "--print-uris"],
-                            capture_output=True, text=True, check=False).stdout
-    places = [base for base, release in
-              re.findall(r"^'(\S+)/dists/([^/\s]+)/InRelease'", listed, re.M)
-              if release in RELEASES]
+    places = mirrors_among(subprocess.run(["apt-get", "update", "--print-uris"],
+                                          capture_output=True, text=True, check=False).stdout)
     if not places:
         raise Failed("apt", "this machine's apt has no source for Debian", None,
                      "add one for its own release")
+    return places
+
+
+def mirrors_among(uris: str) -> list[str]:
+    """The places with a release of Debian, each once, among what `apt-get --print-uris` lists."""
+    places = [base for base, release in
+              re.findall(r"^'(\S+)/dists/([^/\s]+)/InRelease'", uris, re.M)
+              if release in RELEASES]
     return list(dict.fromkeys(places))
 
 
@@ -48,9 +53,13 @@ def sources(suites: Iterable[str]) -> str:
 
 def proxies() -> list[str]:
     """The machine's own proxy settings, as lines of an apt configuration."""
-    dump = subprocess.run(["apt-config", "dump"], capture_output=True,
-                          text=True, check=False).stdout
-    return [line for line in dump.splitlines()
+    return proxies_among(subprocess.run(["apt-config", "dump"], capture_output=True,
+                                        text=True, check=False).stdout)
+
+
+def proxies_among(settings: str) -> list[str]:
+    """The lines that set a proxy, among what `apt-config dump` prints."""
+    return [line for line in settings.splitlines()
             if re.match(r'Acquire::.*[Pp]roxy.* "[^"]+";', line)]
 
 

@@ -188,7 +188,7 @@ def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
             config = objects / ".config"
             config.write_text(config.read_text() + fragments)
             _make(step, root, source, objects, arguments, ["olddefconfig"])
-            _check_config(step, config.read_text(), fragments)
+            check_config(step, config.read_text(), fragments)
             _make(step, root, source, objects, arguments,
                   ["bzImage", "modules_prepare"])
             # Modules link against what the kernel exports; without a build of
@@ -204,7 +204,7 @@ def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
                   objects / "arch/x86/boot/bzImage", None, None)
 
 
-def _check_config(step: Step, config: str, fragments: str) -> None:
+def check_config(step: Step, config: str, fragments: str) -> None:
     """Every line of the fragments must have had its effect, but for those that a
     later one takes back.
 
