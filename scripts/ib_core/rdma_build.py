@@ -19,13 +19,12 @@ CORE = "drivers/infiniband/core"
 
 @dataclass(frozen=True)
 class Set:
-    """What to build: directories, and what make is told about them."""
+    """Directories to build, and words for make."""
 
     dirs: tuple[str, ...]
-    # Drivers that this project needs and a distribution may have switched off;
-    # nothing else is built that the kernel's configuration does not ask for.
+    # Drivers to build although the kernel's configuration may not ask for them.
     switches: tuple[str, ...]
-    # Modules of drivers for which the kernel may lack the other half.
+    # Drivers that need modules which the kernel may lack.
     incomplete: tuple[str, ...] = ()
 
 
@@ -48,78 +47,75 @@ SETS = {
         incomplete=("bng_re", "hns-roce-hw-v2")),
 }
 
-# What modpost of 7.3 says, and that of earlier kernels.
+# The message of modpost of 7.3, and that of earlier kernels.
 UNDEFINED = re.compile(r"WARNING: modpost: (?:"
                        r"(?P<path>\S+)\.ko: symbol '(?P<new>\w+)'|"
                        r'"(?P<old>\w+)" \[(?P<in>\S+)\.ko\]) undefined!$')
 
 
+@dataclass(frozen=True)
 class Build:
-    """Runs make and understands what it says."""
+    """A run of make, with the messages that are expected."""
 
-    def __init__(self, out: Path, what: Set, kernel_build: Path, symvers: Path | None,
-                 make_args: list[str], jobs: int) -> None:
-        self.out = out
-        self.what = what
-        self.obj = kernel_build
-        self.symvers = symvers
-        self.make_args = make_args
-        self.jobs = jobs
-        self.log = out / "build.log"
+    out: Path                   # the tree
+    what: Set
+    kernel: Path                # where the kernel was built
+    symvers: Path | None        # of rdma_restrack.ko
+    make_args: list[str]
+    jobs: int
 
     def run(self) -> None:
-        command: list[Word] = ["make", "-k", f"-j{self.jobs}", "-C", self.obj,
-                   f"M={self.out}", f"RESTRACK={CHECKOUT}",
-                   *self._compiler(), *self._symbols(), *self.what.switches,
-                   *self.make_args, "modules"]
+        """Builds the modules."""
+        command: list[Word] = [
+            "make", "-k", f"-j{self.jobs}", "-C", self.kernel, f"M={self.out}",
+            f"RESTRACK={CHECKOUT}", *self._compiler(), *self._symbols(),
+            *self.what.switches, *self.make_args, "modules"]
+        path = self.out / "build.log"
         started = last = time.monotonic()
         objects, complaints = 0, []
-        with open(self.log, "w", encoding="utf-8") as log, subprocess.Popen(
+        with path.open("w") as log, subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                 text=True, errors="replace") as make:
             for line in make.stdout or ():
                 log.write(line)
                 objects += line.startswith("  CC ")
                 if re.search(r"\b(warning|error): |^WARNING:|^ERROR:|\*\*\* ",
-                             line, re.I) and not self._expected(line):
+                             line, re.I) and not self.expected(line):
                     complaints.append(line.rstrip())
                 if time.monotonic() - last > 10:
                     last = time.monotonic()
                     say(f"  {objects} objects, {last - started:.0f} s")
         if make.returncode or complaints:
             shown = "\n".join(complaints[:30])
-            raise Error(f"{shown}\nbuild failed, the log is {self.log}")
+            raise Error(f"{shown}\nbuild failed, the log is {path}")
         self._check_headers()
         say(f"  {objects} objects compiled in {time.monotonic() - started:.0f} s")
 
     def modules(self) -> list[Path]:
+        """The modules that were built."""
         return sorted(self.out.rglob("*.ko"))
 
     def _compiler(self) -> list[str]:
-        """The kernel's own compiler, unless the caller says which."""
+        """The compiler that the kernel was built with, unless the caller names one."""
         if any(re.match(r"(CC|LLVM)=", arg) for arg in self.make_args):
             return []
-        config = (self.obj / ".config").read_text()
+        config = (self.kernel / ".config").read_text()
         version = re.search(r'^CONFIG_CC_VERSION_TEXT="(\S+)', config, re.M)
-        clang = "CONFIG_CC_IS_CLANG=y" in config
         if not version:
             return []
-        compiler = version[1]
-        if clang:
-            suffix = re.search(r"clang(-\d+)?$", compiler)
+        if "CONFIG_CC_IS_CLANG=y" in config:
+            suffix = re.search(r"clang(-\d+)?$", version[1])
             return [f"LLVM={suffix and suffix[1] or 1}"]
-        return [f"CC={compiler}"] if shutil.which(compiler) else []
+        return [f"CC={version[1]}"] if shutil.which(version[1]) else []
 
     def _symbols(self) -> list[str]:
-        symbols = []
-        if self.symvers:
-            symbols += [f"KBUILD_EXTRA_SYMBOLS={self.symvers}"]
-        if self.what.incomplete or not self.symvers:
-            symbols += ["KBUILD_MODPOST_WARN=1"]
-        return symbols
+        """What make is told about symbols of other modules."""
+        symbols = [f"KBUILD_EXTRA_SYMBOLS={self.symvers}"] if self.symvers else []
+        return symbols + (["KBUILD_MODPOST_WARN=1"]
+                          if self.what.incomplete or not self.symvers else [])
 
-    def _expected(self, line: str) -> bool:
-        """Symbols that cannot be found, for a reason that is known."""
+    def expected(self, line: str) -> bool:
+        """Returns true if the line is about a symbol that may be undefined."""
         undefined = UNDEFINED.match(line)
         if not undefined:
             return False
@@ -130,7 +126,7 @@ class Build:
         return module in self.what.incomplete
 
     def _check_headers(self) -> None:
-        """No object may have seen the kernel's own version of a header."""
+        """Fails if an object was compiled with the kernel's version of a header of ours."""
         own = {p.name for p in (self.out / "include/rdma").iterdir()}
         own.add("restrack.h")
         header = re.compile(r"(\S*)/include/rdma/(\w+\.h)\b")

@@ -29,14 +29,14 @@ from scripts.ib_core.semantic_patch import COCCI, MACROS, Error, SemanticPatch
 IB_CORE = COCCI.parent
 STATE = ".rdma_tree.json"
 
-# Never taken from the kernel: its tracker, and the interface of it.
+# Not taken from the kernel: its tracker and the header of it.
 LEFT_OUT = {
     f"{CORE}/restrack.c",
     f"{CORE}/restrack.h",
     "include/rdma/restrack.h",
 }
 
-# Our own, in their place.
+# Ours in their place.
 ADDED = {
     f"{CORE}/restrack.h": IB_CORE / "restrack.h",
     f"{CORE}/restrack_nl.c": IB_CORE / "restrack_nl.c",
@@ -58,15 +58,14 @@ LINUXINCLUDE := -I$(RESTRACK)/include -I$(abspath $(src))/include $(LINUXINCLUDE
 
 
 def edit_makefile(text: str) -> str:
-    """Coccinelle knows no Makefiles: exchange the tracker for our object."""
+    """Replaces the object of the tracker. Coccinelle does not read Makefiles."""
     text, count = re.subn(r"(?<=\s)restrack\.o(?=\s)", "restrack_nl.o", text)
     if count != 1:
         raise Error(f"{CORE}/Makefile: expected restrack.o once, got {count}")
     return text
 
 
-# rxe has a data race of its own: rxe_requester() writes need_req_skb, which
-# rxe_skb_tx_dtor() reads.
+# rxe has a data race: rxe_requester() writes need_req_skb, which rxe_skb_tx_dtor() reads.
 UNWATCHED = """
 # Drivers are not what the tests are about: on a kernel with KCSAN, a race in one
 # of them would end the guest.
@@ -75,7 +74,7 @@ KCSAN_SANITIZE := n
 
 
 def write_if_changed(path: Path, data: bytes) -> bool:
-    """Write atomically, and not at all if that would only touch the time."""
+    """Writes a file, and returns true, if that changes its content."""
     try:
         if path.read_bytes() == data:
             return False
@@ -106,7 +105,7 @@ class Tree:
             self.patches.setdefault(patch.file, []).append(patch)
 
     def update(self) -> int:
-        """Bring the tree up to date; return how many files were written."""
+        """Brings the tree up to date; returns how many files it has written."""
         old = read_state(self.out / STATE)
         state, jobs = {}, {}
         for name, path in self._inputs():
@@ -131,7 +130,7 @@ class Tree:
         return written
 
     def _forget(self, gone: set[str], state: dict[str, Any]) -> None:
-        """Remove files, and with the last one what was built beside it."""
+        """Removes files, and with the last one of a folder what was built there."""
         folders = {os.path.dirname(name) for name in state}
         for name in gone:
             folder, path = os.path.dirname(name), self.out / name
@@ -152,13 +151,13 @@ class Tree:
 
     @staticmethod
     def _is_source(path: Path) -> bool:
-        """A kernel tree that somebody built in holds more than sources."""
+        """Returns true for sources. A tree that somebody has built in has more files."""
         return (path.suffix in {".c", ".h", ".S"}
                 or path.name in {"Makefile", "Kbuild"}) \
             and not path.name.endswith(".mod.c") and path.is_file()
 
     def _recipe(self, name: str) -> str:
-        """Changes whenever what is done to this file does."""
+        """A hash of what is done to this file."""
         if name in self.patches:
             recipe = MACROS.read_text() + "".join(patch.text for patch in self.patches[name])
         else:

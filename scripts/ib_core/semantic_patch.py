@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Semantic patches, applied rule by rule, each with the number of changes that it must make.
+"""Applies semantic patches, and counts what each rule changes.
 
-Every rule says in the head of its file in how many functions or types it changes
-something, and how many lines it adds and removes. Anything else is an error: a
-kernel in which the replaced code has changed needs a person to look at it.
+The head of a patch says for each rule in how many functions or types it changes
+something, and how many lines it adds and removes. Any other number is an error: a
+person has to look at a kernel in which the replaced code has changed.
 """
 
 import difflib
@@ -21,7 +21,7 @@ MACROS = COCCI / "macros.h"
 
 
 class Error(Exception):
-    """Something that a person has to read; no traceback."""
+    """A message for a person; no traceback."""
 
 
 @dataclass
@@ -75,9 +75,9 @@ class SemanticPatch:
             patch = Path(tmp) / "rule.cocci"
             source.write_text(text)
             patch.write_text(rule.text)
-            command: list[Word] = ["spatch", "--very-quiet", "--no-includes",
-                       "--macro-file", MACROS, *self.options,
-                       "--in-place", "--sp-file", patch, source]
+            command: list[Word] = [
+                "spatch", "--very-quiet", "--no-includes", "--macro-file", MACROS,
+                *self.options, "--in-place", "--sp-file", patch, source]
             try:
                 run = subprocess.run(command, capture_output=True, text=True,
                                      timeout=120, check=False)
@@ -91,15 +91,15 @@ class SemanticPatch:
 
         found = changes(text, result)
         if found != (rule.places, rule.added, rule.removed):
-            raise Error("{}: expected {} place(s), +{} -{}; got {}, +{} -{}"
-                        .format(where, rule.places, rule.added, rule.removed,
-                                *found))
+            places, added, removed = found
+            raise Error(f"{where}: expected {rule.places} place(s), +{rule.added} "
+                        f"-{rule.removed}; got {places}, +{added} -{removed}")
         return result
 
 
 def items(lines: Sequence[str]) -> list[int]:
-    """For each line, and for the end, in which function, type, ... it is: a number."""
-    # A closing brace in the first column ends a function or a type.
+    """The number of the function or type that each line, and the end, is in."""
+    # A brace in the first column ends one.
     item, found = 0, []
     for line in lines:
         found.append(item)
@@ -108,14 +108,14 @@ def items(lines: Sequence[str]) -> list[int]:
 
 
 def hunks(old: Sequence[str], new: Sequence[str]) -> list[tuple[range, range]]:
-    """What differs: pairs of ranges of lines, in the old text and in the new one."""
+    """Where texts differ: pairs of ranges of lines, old and new."""
     matcher = difflib.SequenceMatcher(None, old, new, autojunk=False)
     return [(range(i1, i2), range(j1, j2))
             for tag, i1, i2, j1, j2 in matcher.get_opcodes() if tag != "equal"]
 
 
 def changes(old: str, new: str) -> tuple[int, int, int]:
-    """How many functions, types, ... differ, and lines added and removed."""
+    """The number of functions and types that differ, of lines added, and of lines removed."""
     lines = old.splitlines()
     found, item = hunks(lines, new.splitlines()), items(lines)
     return (len({item[gone.start] for gone, _ in found}),

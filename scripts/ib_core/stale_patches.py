@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Show that a semantic patch that has nothing to change any more is noticed.
+Show that a rule of a semantic patch that changes nothing is an error.
 
-Each rule is applied to sources without the functions and types that it changes.
-It must end with an error that names the file and the rule, for that is what a
-person who brings a newer kernel gets to see.
+Each rule is applied to sources without the functions and types that it changes. The
+error must name the file and the rule, for who brings a newer kernel gets to see it.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from scripts.ib_core import semantic_patch
 
 
 def without_places(old: str, new: str) -> str:
-    """The old text without the functions and types that are others in the new one."""
+    """The old text without the functions and types that differ in the new one."""
     lines = old.splitlines(keepends=True)
     item = semantic_patch.items(lines)
     gone = {item[line] for gone, _ in semantic_patch.hunks(lines, new.splitlines(keepends=True))
@@ -26,7 +25,7 @@ def without_places(old: str, new: str) -> str:
 
 
 def check(patch: semantic_patch.SemanticPatch, source: Path) -> list[str]:
-    """What is wrong about the rules of one file."""
+    """What is wrong with the rules of a file."""
     wrong, text = [], (source / patch.file).read_text()
     for rule in patch.rules:
         name = f"{patch.path.name}, rule {rule.name}"
