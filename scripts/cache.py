@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The cache folder: what is made once for every checkout on this machine.
+"""The cache folder: what is made once for all checkouts on this machine.
 
-An entry is a folder named by what it holds and by a hash of how it was made.
-It is filled in place, because kernel builds write their own path into what
-they make, and counts only once its stamp is there: the stamp is the last
-thing written, so an entry whose making was interrupted is made anew.
+An entry is a folder named by its content and by a hash of how it was made. It is
+filled in place, because a kernel's build writes its own path into what it makes.
+Its stamp is written last; an entry without a stamp is made anew.
 
-One lock file per entry lets several checkouts share the cache: the second one
-waits for the first and finds the entry whole. Nothing writes to a whole entry.
+Several checkouts may share the cache. Each entry has a lock file: the second
+checkout waits for the first, and then the entry is there. Nothing writes to an
+entry that has its stamp.
 """
 
 import contextlib
@@ -25,19 +25,20 @@ STAMP = ".complete"
 
 
 def folder() -> Path:
+    """The folder of the cache."""
     base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(base) / "rdma_restrack"
 
 
 def key(*parts: object) -> str:
-    """A short hash of everything that an entry's content depends on."""
+    """A short hash of all that the content of an entry depends on."""
     text = json.dumps(parts, sort_keys=True, default=str)
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 @contextlib.contextmanager
 def lock(path: Path, reason: str) -> Iterator[None]:
-    """Holds the lock file at path; says so when it has to wait for it."""
+    """Holds the lock file at path; says so if it has to wait."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
         try:
@@ -48,17 +49,13 @@ def lock(path: Path, reason: str) -> Iterator[None]:
         yield
 
 
-def whole(name: str) -> bool:
-    return (folder() / name / STAMP).exists()
-
-
 def entry(name: str, make: Callable[[Path], None]) -> Path:
-    """The folder of that name, filled by make(folder) if it is not whole."""
+    """The folder of that name; make(folder) fills it if it is not there."""
     path = folder() / name
-    if whole(name):
+    if (path / STAMP).exists():
         return path
     with lock(folder() / "locks" / name.replace("/", "_"), name):
-        if not whole(name):
+        if not (path / STAMP).exists():
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True)
             make(path)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What `make check` looks at. All checks run, also after one has failed.
+"""The checks of `make check`. All of them run, also after one has failed.
 
-The tools are those of the build root and of the kernel's own source tree.
+The tools are those of the build root and of the kernel's source tree.
 """
 
 import os
@@ -9,7 +9,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from scripts import unsafe_blocks
@@ -21,12 +21,12 @@ from tests.mutants import mutants as mutation
 
 HEADER = CHECKOUT / "include/rdma/restrack.h"
 
-# Functions that a panic in Rust ends in.
+# Functions that Rust calls to panic.
 _PANIC = re.compile(r"panic|unwrap_failed|expect_failed|rust_helper_BUG|slice_\w+_fail")
 
 
 def files() -> list[Path]:
-    """The files of the project: what git would commit."""
+    """The files that git would commit; without git, all but those in build/."""
     if (CHECKOUT / ".git").exists() and shutil.which("git"):
         listed = subprocess.run(
             ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
@@ -40,13 +40,14 @@ def files() -> list[Path]:
 
 
 def having(*suffixes: str) -> list[Path]:
+    """The files whose names end so."""
     return [path for path in files() if path.suffix in suffixes]
 
 
 def shell_scripts() -> list[Path]:
-    return [path for path in files() if not path.suffix or path.suffix == ".sh"
-            if path.open("rb").read(64).startswith((b"#!/bin/sh", b"#!/bin/bash"))
-            or path.suffix == ".sh"]
+    """The files that a shell reads, by their names or first lines."""
+    return [path for path in files() if path.suffix == ".sh" or not path.suffix
+            and path.read_bytes().startswith((b"#!/bin/sh", b"#!/bin/bash"))]
 
 
 def spdx(step: Step, _kernel: Kernel) -> None:
@@ -73,7 +74,7 @@ def clippy(step: Step, kernel: Kernel) -> None:
     """clippy has nothing to say, warnings are errors"""
     out = modules.folder(kernel.variant) / "clippy"
     out.mkdir(parents=True, exist_ok=True)
-    # The Rust object only: modpost would want the whole module.
+    # Only the Rust object is built: modpost would want the whole module.
     step.run(modules.make_command(kernel, CHECKOUT, out, "CLIPPY=1", "W=e"))
 
 
@@ -84,8 +85,8 @@ def unsafe(step: Step, _kernel: Kernel) -> None:
 
 def panics(step: Step, kernel: Kernel) -> None:
     """nothing in the module can panic"""
-    # Debian's kernel checks sums, indices and slices at run time. A check that the compiler
-    # could not show to be idle refers to the function that it fails with.
+    # Debian's kernel checks sums, indices and slices at run time. Where the compiler cannot
+    # show that a check holds, the object refers to the function that panics.
     module = modules.build_restrack(kernel, modules.folder(kernel.variant) / "module")
     listed = subprocess.run(_inside(kernel, "nm", "--undefined-only", module),
                             capture_output=True, text=True, check=True).stdout
@@ -107,13 +108,13 @@ def wrong_uses(step: Step, kernel: Kernel) -> None:
 
 
 def patches(step: Step, kernel: Kernel) -> None:
-    """a semantic patch that no longer applies says so"""
+    """a semantic patch that changes nothing is an error"""
     step.run(_inside(kernel, "python3", "-B", "-m", "scripts.ib_core.stale_patches",
                      "--kernel-source", kernel.source), "see the log")
 
 
 def mutants(step: Step, _kernel: Kernel) -> None:
-    """each mutant says what there is to break"""
+    """each mutant can be applied"""
     if wrong := mutation.stale():
         step.note("\n".join(wrong))
         step.fail("; ".join(wrong))
@@ -123,7 +124,7 @@ def checkpatch(step: Step, kernel: Kernel) -> None:
     """the C follows the kernel's style"""
     step.run(_inside(kernel, "perl", kernel.source / "scripts/checkpatch.pl",
                      "--no-tree", "--no-summary", "--show-types", "--terse",
-                     # What we export is not in the same file: it is Rust.
+                     # The functions that we export are in Rust, not in the same file.
                      "--ignore", "EXPORT_SYMBOL", "-f",
                      *having(".c", ".h")))
 
@@ -137,13 +138,13 @@ def kernel_doc(step: Step, kernel: Kernel) -> None:
 
 
 def python(step: Step, kernel: Kernel) -> None:
-    """Python compiles and has no loose names"""
+    """Python has no unknown or unused names"""
     step.run(_inside(kernel, "pyflakes3", *having(".py")))
 
 
 def types(step: Step, kernel: Kernel) -> None:
     """the types of the Python are right"""
-    # Debian 12 has this version; programs for the guest may not ask for more, either.
+    # The Python of Debian 12. It is enough for the guest, too.
     BUILD.joinpath("mypy").mkdir(exist_ok=True)
     step.run(_inside(kernel, "mypy", "--strict", "--explicit-package-bases",
                      "--python-version", "3.11", "--cache-dir", BUILD / "mypy",
@@ -153,14 +154,14 @@ def types(step: Step, kernel: Kernel) -> None:
 def shell(step: Step, kernel: Kernel) -> None:
     """shell scripts have no warnings from shellcheck"""
     step.run(_inside(kernel, "shellcheck", "--severity=warning", "--external-sources",
-                     # Words are split on purpose where nothing is quoted; and
-                     # files that scripts read are not found, nor their names.
+                     # Words without quotes are split on purpose. shellcheck does not
+                     # find the files that scripts read.
                      "--exclude=SC2046,SC2086,SC2034,SC2154",
                      "--shell=bash", *shell_scripts()))
 
 
-def parsers(step: Step, kernel: Kernel) -> None:
-    """what reads other programs' output passes its unit tests"""
+def unit_tests(step: Step, kernel: Kernel) -> None:
+    """the unit tests of the Python pass"""
     names = [".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
              for path in having(".py") if path.name.startswith("test_")]
     step.run([sys.executable, "-B", "-m", "unittest", *names], "see the log", cwd=CHECKOUT,
@@ -168,16 +169,17 @@ def parsers(step: Step, kernel: Kernel) -> None:
 
 
 CHECKS = (spdx, rustfmt, clippy, unsafe, panics, wrong_uses, patches, mutants, checkpatch,
-          kernel_doc, python, types, shell, parsers)
+          kernel_doc, python, types, shell, unit_tests)
 
 
-def _inside(kernel: Kernel, *command: Word, writable: Iterable[Path] = ()) -> list[str]:
+def _inside(kernel: Kernel, *command: Word, writable: Sequence[Path] = ()) -> list[str]:
+    """The command line that runs a command in the build root."""
     return kernel.root.enter(command, readable=[CHECKOUT, kernel.source], writable=writable,
                              directory=CHECKOUT)
 
 
 def run_all(kernel: Kernel) -> int:
-    """Every check; 1 if any found something."""
+    """Runs every check; returns 1 if one failed."""
     failures = []
     modules.patch_sources(kernel)
     for check in CHECKS:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The one list of what the host must have; everything else is in the build root."""
+"""What the host must have. All else is in the build root."""
 
 import os
 import shutil
@@ -9,7 +9,7 @@ from pathlib import Path
 from scripts.paths import LOGS
 from scripts.progress import Failed, say
 
-# A program or file that must be there, and the Debian package that has it.
+# A program or a file, and the Debian package that has it.
 NEEDED = (
     ("mmdebstrap", "mmdebstrap"),                # makes the build root
     ("bwrap", "bubblewrap"),                     # enters it, for root and others alike
@@ -22,18 +22,16 @@ NEEDED_BY_USERS = (
 
 
 def lacking() -> list[str]:
+    """The packages that are not installed."""
+    path = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
     needed = NEEDED + (NEEDED_BY_USERS if os.geteuid() else ())
     return [package for what, package in needed
             if not (Path(what).exists() if what.startswith("/")
-                    else shutil.which(what, path=_path()))]
-
-
-def _path() -> str:
-    return os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+                    else shutil.which(what, path=path))]
 
 
 def prepare() -> None:
-    """Installs what the host lacks; without root, says what to run and fails."""
+    """Installs what the host lacks; without root, fails and says what to run."""
     if not shutil.which("apt-get"):
         raise Failed("host", "this is not a Debian system (no apt-get)", None,
                      "use Debian 12 or 13, or KDIR= with your own tools")
@@ -52,8 +50,8 @@ def prepare() -> None:
         for words in (["apt-get", "update"], command):
             code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=out,
                                   stderr=out, env=environment, check=False).returncode
-            # A third party's source that does not answer must not stop us:
-            # if it mattered, the installation below fails and says so.
+            # A third party's source that does not answer fails the update. If that
+            # matters, the installation fails, too.
             if code and words is command:
                 raise Failed("host", f"apt-get could not install {', '.join(packages)}",
                              log)

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """What a person sees of long work: steps, their time, and one line on failure.
 
-Every command that a step runs writes to the step's log file. The terminal
-gets one line when a step starts and one when it ends; in between, a sign of
-life: an in-place counter on a terminal, a line every half minute elsewhere.
+The commands of a step write to its log file. The terminal gets a line when the step
+begins and one when it ends. In between a terminal shows the time that has passed;
+anything else gets a line every half minute.
 """
 
 import os
@@ -12,8 +12,8 @@ import sys
 import threading
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any, NoReturn, Self
 
 from scripts.paths import LOGS
@@ -25,13 +25,14 @@ VERBOSE = os.environ.get("V", "0") not in ("", "0")
 _BEGIN = time.monotonic()
 
 
+@dataclass(eq=False)
 class Failed(Exception):
     """A step that could not be done: what, why, where to look, what to do."""
 
-    def __init__(self, what: str, why: str, log: Path | None = None,
-                 hint: str | None = None) -> None:
-        super().__init__(what)
-        self.what, self.why, self.log, self.hint = what, why, log, hint
+    what: str
+    why: str
+    log: Path | None = None
+    hint: str | None = None
 
     def __str__(self) -> str:
         line = f"{self.what}: {self.why}"
@@ -43,16 +44,17 @@ class Failed(Exception):
 
 
 def clock(seconds: float) -> str:
+    """Minutes and seconds."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 def say(text: str) -> None:
-    """One line of progress, with the time since the program began."""
+    """Prints a line, with the time since the program began."""
     print(f"[{clock(time.monotonic() - _BEGIN):>5}] {text}", flush=True)
 
 
 class Step:
-    """One piece of work with a name and a log file; a context manager."""
+    """One piece of work with a name and a log file, to be used with `with`."""
 
     PULSE = 30
 
@@ -70,8 +72,7 @@ class Step:
         self._pulse.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None,
-                 trace: TracebackType | None) -> None:
+    def __exit__(self, _kind: object, error: object, _trace: object) -> None:
         self._stop.set()
         self._pulse.join()
         took = time.monotonic() - self._start
@@ -88,14 +89,16 @@ class Step:
                 say(f"{self.name}: still at it after {took} ({self.log})")
 
     def fail(self, why: str, hint: str | None = None) -> NoReturn:
+        """Ends the step with an error."""
         raise Failed(self.name, why, self.log, hint)
 
     def note(self, text: str) -> None:
+        """Adds a line to the log."""
         with self.log.open("a") as log:
             log.write(text + "\n")
 
     def run(self, command: Iterable[Word], hint: str | None = None, **kwargs: Any) -> None:
-        """Runs a command into the log; an exit code other than 0 fails the step."""
+        """Runs a command whose output goes to the log; fails if it does."""
         words = [str(word) for word in command]
         self.note("+ " + " ".join(words))
         if VERBOSE:
@@ -112,14 +115,11 @@ class Step:
                       f"{self.last_words()}", hint)
 
     def last_words(self) -> str:
-        """The line of the log that most likely says what went wrong."""
-        lines = [line.strip() for line in
-                 self.log.read_text(errors="replace").splitlines()]
-        lines = [line for line in lines if line]
+        """The line of the log that most likely says why a command failed."""
+        text = self.log.read_text(errors="replace")
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
         for line in lines:
-            if line.startswith("+ "):
-                continue
-            if any(word in line for word in
-                   ("error:", "error[", "Error:", "E: ", "fatal:")):
+            if not line.startswith("+ ") and any(
+                    word in line for word in ("error:", "error[", "Error:", "E: ", "fatal:")):
                 return line[:200]
         return lines[-1][:200] if lines else "it said nothing"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The targets of the Makefile, one function each; a docstring is its line in help."""
+"""The targets of the Makefile: a function for each, whose docstring is its line in help."""
 
 import functools
 import os
@@ -10,7 +10,6 @@ from pathlib import Path
 
 from scripts import cache, checks, host
 from scripts.guest import qemu
-from scripts.guest.qemu import Verdict
 from scripts.kernel import kernels, modules
 from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT
@@ -36,14 +35,15 @@ Variables:
 Logs are in build/logs; downloads and kernels are in {cache}.
 """
 
-# Does its work and returns an exit code, or what does the rest of the work.
-Target = Callable[[], int | Callable[[], int]]
+# A target returns an exit code, nothing if it succeeds anyway, or a function that does the
+# rest of the work.
+Target = Callable[[], int | None | Callable[[], int | None]]
 
 TARGETS: dict[str, Target] = {}
 
 
 def target(name: str) -> Callable[[Target], Target]:
-    """Makes a function a target. The Makefile finds the names of all targets by this word."""
+    """Makes a function a target. The Makefile finds the names of the targets by this word."""
     def add(function: Target) -> Target:
         TARGETS[name] = function
         return function
@@ -51,25 +51,27 @@ def target(name: str) -> Callable[[Target], Target]:
 
 
 @target("all")
-def build() -> int:
+def build() -> None:
     """build rdma_restrack.ko and the RDMA modules for Debian's kernel"""
     if os.environ.get("KDIR"):
-        return modules.build_for_kdir(Path(os.environ["KDIR"]))
+        modules.build_for_kdir(Path(os.environ["KDIR"]))
+        return
     made = modules.build(_kernel())
     say(f"{made.restrack.relative_to(CHECKOUT)} and the modules beside it are built")
-    return 0
 
 
 @target("run")
-def demo() -> int:
+def demo() -> None:
     """boot Debian's kernel, run RDMA programs on a virtual device, show what is tracked"""
     stock = _kernel("stock")
     made = modules.build(stock)
-    log = qemu.log_of(stock, "run")
-    say(f"booting {stock.release} as Debian ships it (log: {log.relative_to(CHECKOUT)})")
+    log = qemu.log_of(stock, "run").relative_to(CHECKOUT)
+    say(f"booting {stock.release} as Debian ships it (log: {log})")
     verdict = qemu.boot(stock, made.folder, "run",
                         "exec $CHECKOUT/scripts/guest/demo.sh", limit=300, show=True)
-    return _conclude("run", verdict)
+    if verdict.why:
+        raise Failed("run", verdict.why, log)
+    say(f"run: done (log: {log})")
 
 
 @target("test")
@@ -96,7 +98,7 @@ def soak() -> int:
 
 @target("matrix")
 def matrix() -> int:
-    """'test' on Debian's and debug kernels of all series, gcc and clang (two hours the first time)"""
+    """'test' on Debian's and our kernels of all series, by gcc and clang (two hours the first time)"""
     host.prepare()
     return suites.matrix(kernels.get)
 
@@ -108,17 +110,16 @@ def compare() -> int:
 
 
 @target("shell")
-def shell() -> Callable[[], int]:
+def shell() -> Callable[[], None]:
     """a shell in a guest with everything loaded and an rxe device up"""
     asked = _kernel()
     made = modules.build(asked)
     size = shutil.get_terminal_size()
 
-    def work() -> int:
+    def work() -> None:
         qemu.boot(asked, made.folder, "shell",
                   f"stty rows {size.lines} cols {size.columns} 2>/dev/null; "
                   "exec $CHECKOUT/scripts/guest/shell.sh", limit=None, interactive=True)
-        return 0
 
     return work
 
@@ -130,16 +131,15 @@ def check() -> int:
 
 
 @target("drivers")
-def drivers() -> int:
+def drivers() -> None:
     """compile every RDMA driver that the kernel's configuration allows"""
     made = modules.build_drivers(_kernel())
     say(f"{len(made)} modules compiled against this project's header")
-    return 0
 
 
 @target("model")
 def model() -> int:
-    """check the protocol between deletion and readers in every interleaving"""
+    """check the models of deletion and of the hash table in every interleaving"""
     return protocol.check(_kernel("stock").root)
 
 
@@ -157,7 +157,7 @@ def bench() -> int:
 
 
 @target("rust-analyzer")
-def rust_analyzer() -> int:
+def rust_analyzer() -> None:
     """write rust-project.json for editors"""
     asked = _kernel()
     modules.patch_sources(asked)
@@ -166,39 +166,27 @@ def rust_analyzer() -> int:
     with Step("rust-project.json", "rust-analyzer") as step:
         step.run(modules.make_command(asked, CHECKOUT, out, target="rust-analyzer"))
         shutil.copy2(out / "rust-project.json", CHECKOUT / "rust-project.json")
-    return 0
 
 
 @target("clean")
-def clean() -> int:
+def clean() -> None:
     """remove build/ (the cache folder stays)"""
     shutil.rmtree(BUILD, ignore_errors=True)
     (CHECKOUT / "rust-project.json").unlink(missing_ok=True)
-    return 0
 
 
 @target("help")
-def show_help() -> int:
+def show_help() -> None:
     """this text"""
     for name, function in TARGETS.items():
         print(f"  make {name:<15} {function.__doc__}")
     print(HELP.format(cache=cache.folder()), end="")
-    return 0
 
 
 def _kernel(name: str | None = None) -> Kernel:
-    """A kernel by name, or the one that KERNEL= asks for, with all it needs."""
+    """The kernel of that name, or the one that KERNEL= asks for."""
     host.prepare()
-    variant = kernels.Variant.asked(name)
-    return kernels.get(variant)
-
-
-def _conclude(what: str, verdict: Verdict) -> int:
-    where = verdict.log.relative_to(CHECKOUT)
-    if verdict.why:
-        raise Failed(what, verdict.why, where)
-    say(f"{what}: done (log: {where})")
-    return 0
+    return kernels.get(kernels.Variant.asked(name))
 
 
 def main(name: str) -> int:
@@ -209,7 +197,7 @@ def main(name: str) -> int:
     """
     with cache.lock(BUILD / ".lock", "this checkout"):
         done = TARGETS[name]()
-    return done() if callable(done) else done
+    return (done() if callable(done) else done) or 0
 
 
 if __name__ == "__main__":

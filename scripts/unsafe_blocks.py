@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The unsafe blocks and implementations of the module: how many, and that each says why.
+"""Counts the unsafe blocks and implementations of the module; each must say why it is right.
 
-clippy looks only at what one configuration compiles; this looks at every line.
+clippy sees only what one configuration compiles; this sees every line.
 """
 
 import re

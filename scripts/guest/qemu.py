@@ -1,18 +1,16 @@
 # SPDX-License-Identifier: GPL-2.0
-"""One boot of a kernel in QEMU: from nothing to a verdict within a time limit.
+"""Boots a kernel in QEMU and says how it went, within a time limit.
 
-The guest's root is the build root itself, read-only, over virtiofs: one
-virtiofsd serves the very view that commands in the build root have, so that
-the checkout and the modules are where they are outside. No disk image and no
-initramfs is made. What the guest prints comes over a virtio console; the
-serial port is left to the kernel's messages and goes to the log.
+The guest's root is the build root, read-only, over virtiofs. virtiofsd serves what
+commands in the build root see, so the checkout and the modules have the paths that
+they have outside. There is no disk image and no initramfs. The output of the guest
+comes over a virtio console; the serial port has the kernel's messages.
 
-virtme-ng does the same for a person's own machine. Its init is a shell script
-that wants udev and sudo's files and takes 8 s under emulation, more than
-everything a boot here does; so this is QEMU without it.
+virtme-ng would do the same, but its init wants udev and sudo's files and takes 8 s
+under emulation, longer than a whole boot here.
 
-The verdict comes through a file that the guest's init writes last. No file,
-whatever the reason (panic, hang, time limit): the boot has failed.
+The guest's init writes the verdict to a file, last. Without that file, whatever the
+reason (panic, hang, time limit), the boot has failed.
 """
 
 import os
@@ -32,7 +30,7 @@ from scripts.progress import VERBOSE, Word, say
 
 INIT = CHECKOUT / "scripts/guest/init"
 
-# Kernel messages that are failures even where the kernel goes on after them.
+# Messages of the kernel that are failures, also where the kernel goes on.
 BAD_MESSAGES = re.compile(
     r"WARNING: |BUG: |Oops|Kernel panic|general protection|possible recursive|"
     r"possible circular|refcount_t: |INFO: task .* blocked|"
@@ -41,27 +39,27 @@ BAD_MESSAGES = re.compile(
 
 @dataclass
 class Machine:
-    """What the guest is made of."""
+    """What a guest is made of."""
 
     cpus: int = 2
     memory: str = "2G"
     cmdline: str = ""
-    icount: str = ""        # argument of QEMU's -icount; implies one emulated CPU
+    icount: str = ""        # QEMU's -icount, which implies one emulated CPU
 
 
 @dataclass
 class Verdict:
-    code: int | None        # of the command in the guest; None if it never said
-    why: str                # empty, or one line about what went wrong
+    code: int | None        # of the command in the guest, if it came to its end
+    why: str                # empty, or what went wrong
     results: Path           # what the guest left
     log: Path               # what the kernel and the command printed
 
 
 def accelerator_for(kernel: Kernel) -> str:
-    """KVM if it boots this kernel within seconds, else emulation.
+    """Returns "kvm" if KVM boots this kernel within seconds, else "tcg".
 
-    /dev/kvm can be there and hang or abort on the first guest, so it is tried;
-    the answer is kept until the machine reboots.
+    /dev/kvm may be there and hang or abort at the first guest, so it is tried. The
+    answer is kept until the machine reboots.
     """
     if not os.access("/dev/kvm", os.R_OK | os.W_OK):
         return "tcg"
@@ -82,7 +80,7 @@ def accelerator_for(kernel: Kernel) -> str:
 
 
 def looks_for_root(command: list[str], limit: float) -> bool:
-    """Returns true if the machine boots until it looks for its root file system, which it lacks."""
+    """Returns true if the machine boots until it misses its root file system."""
     try:
         said = subprocess.run(command, capture_output=True, timeout=limit,
                               stdin=subprocess.DEVNULL, check=False).stdout
@@ -92,6 +90,7 @@ def looks_for_root(command: list[str], limit: float) -> bool:
 
 
 def _board(accelerator: str, machine: Machine) -> list[str]:
+    """QEMU's options for a machine without devices."""
     words = ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
              "-m", machine.memory]
     if machine.icount:
@@ -105,26 +104,26 @@ def _board(accelerator: str, machine: Machine) -> list[str]:
                     "-cpu", "max,la57=off", "-smp", str(machine.cpus)]
 
 
-_RUNNING = set()                # processes of guests that nobody types into
-_STOPPED = threading.Event()    # no more of them
+_RUNNING = set()                # the processes of guests that nobody types into
+_STOPPED = threading.Event()    # no more of them may start
 
 
 def log_of(kernel: Kernel, name: str) -> Path:
-    """Where everything that a boot prints is kept."""
+    """The log of a boot."""
     return LOGS / f"{kernel.variant.name}-{name}.log"
 
 
 def results_of(kernel: Kernel, name: str) -> Path:
-    """Where a guest leaves what it has to leave."""
+    """The folder that a guest may write to, as $RESULTS."""
     return BUILD / kernel.variant.name / "results" / name
 
 
 def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | None,
          machine: Machine | None = None, show: bool = False, interactive: bool = False) -> Verdict:
-    """Boots, runs the shell command as root, and says how it went.
+    """Boots, runs a shell command as root, and says how it went.
 
-    modules is the folder that the guest sees as /lib/modules; name names the
-    log and the results; show passes the command's output on as it comes.
+    The guest sees the folder modules as /lib/modules. The name is that of the log and
+    the results. With show, the output of the command is printed as it comes.
     """
     machine = machine or Machine()
     variant = kernel.variant
@@ -140,15 +139,14 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
         "console=ttyS0 rootfstype=virtiofs root=rootfs rw",
         f"init={INIT} CHECKOUT={CHECKOUT} RESULTS={results}",
         f"KERNEL={variant.kernel} SERIES={variant.series}",
-        # A warning ends the guest, and a guest that ends so has failed.
+        # A warning ends the guest, which has failed then.
         "panic=-1 oops=panic panic_on_warn=1 quiet loglevel=4",
-        # virtiofsd fills the guest's memory behind QEMU's back. An emulated CPU
-        # that ran code from that page before would go on with the old code,
-        # unless it has itself written to the page since: so it clears every
-        # page that the kernel hands out.
+        # virtiofsd writes to the guest's memory without QEMU's knowledge. An emulated
+        # CPU that has run code from such a page would run the old code again, unless
+        # it has written to the page itself. So the kernel clears each page.
         "init_on_alloc=1",
         "nokaslr random.trust_cpu=on log_buf_len=4M",
-        # Devices are for the tests to make.
+        # Tests make the devices.
         "dummy.numdummies=0",
         machine.cmdline])
     messages = results / "kernel.log"
@@ -165,7 +163,7 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
         "-object", "rng-random,id=rng,filename=/dev/urandom",
         "-device", "virtio-rng-pci,rng=rng",
         "-kernel", kernel.image, "-append", cmdline]
-    # virtiofsd serves the root of this view and must be there before QEMU.
+    # virtiofsd must be there before QEMU.
     start = ("/usr/libexec/virtiofsd --socket-path=/run/fs.sock --shared-dir=/ "
              "--sandbox=none --cache=always --rlimit-nofile=0 --announce-submounts "
              f"--inode-file-handles=never >{results}/virtiofsd.log 2>&1 & "
@@ -196,9 +194,9 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
 
 def _run(command: list[str], output: Path, limit: float | None, show: bool,
          interactive: bool) -> bool:
-    """Runs the machine; True if it had to be stopped at the time limit."""
+    """Runs the machine; returns true if the time limit has stopped it."""
     if interactive:
-        # The terminal is the guest's: what is typed goes there, ^C included.
+        # All that is typed goes to the guest, ^C included.
         saved = subprocess.run(["stty", "-g"], capture_output=True, text=True,
                                check=False).stdout.strip()
         try:
@@ -241,9 +239,9 @@ def _run(command: list[str], output: Path, limit: float | None, show: bool,
 
 
 def broke_down(output: Path, messages: Path) -> str | None:
-    """What QEMU said when it ended by an assertion of its own, before the guest said a word.
+    """QEMU's message, if it has ended by an assertion before the guest said anything.
 
-    Seen once, in msix_table_mmio_write. A guest that has begun is never tried again.
+    It happened once, in msix_table_mmio_write. A guest that has begun is not tried again.
     """
     said = output.read_text(errors="replace").splitlines() if output.exists() else []
     if len(said) != 1 or (messages.exists() and messages.stat().st_size):
@@ -252,7 +250,7 @@ def broke_down(output: Path, messages: Path) -> str | None:
 
 
 def stop_all() -> None:
-    """Ends the guests that other threads run, for good."""
+    """Ends the guests of all threads; no more will start."""
     _STOPPED.set()
     for process in list(_RUNNING):
         os.killpg(process.pid, signal.SIGKILL)
@@ -260,6 +258,7 @@ def stop_all() -> None:
 
 def complaint(code: int | None, late: bool, limit: float | None, messages: Path,
                output: Path) -> str:
+    """What went wrong with a boot, in a line; empty if nothing did."""
     if late:
         return f"no verdict within {limit} s"
     said = messages.read_text(errors="replace") if messages.exists() else ""

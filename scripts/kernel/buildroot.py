@@ -1,13 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The build root: a Debian 13 tree that holds every tool, and the guest's programs.
+"""The build root: a Debian 13 tree with all tools, and with the programs of the guest.
 
-Debian's kernel takes Rust modules only from the compilers it was built with;
-they are in here, whatever the host is. The guest runs from the same tree.
+Debian's kernel takes Rust modules only from the compilers that it was built with.
+They are in here, whatever the host is. The guest runs from the same tree.
 """
 
 import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from scripts import cache
@@ -38,48 +38,40 @@ ROOTS = {
     "llvm": TOOLS + LLVM,
 }
 
-# Folders of a Debian tree that programs look at; the rest a guest or a build
-# gets empty and writable.
+# What programs see of the tree, read-only. All else is empty and writable.
 _READ_ONLY = ("usr", "etc", "var", "root")
 _USR_LINKS = ("bin", "lib", "lib64", "sbin")
-# What lies below /usr and may hold a checkout: shown empty, so that the
-# checkout can be mounted there.
-_BELOW_USR = ("/usr/local", "/usr/src")
+# A checkout may be below these. They are empty, so that it can be mounted there.
+_MAY_HOLD_A_CHECKOUT = ("/usr/local", "/usr/src", "/var", "/root")
 
 
 class BuildRoot:
-    """A whole build root and how to run a command in it."""
+    """A build root that is complete."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def enter(self, command: Iterable[Word], writable: Iterable[Path] = (),
-              readable: Iterable[Path] = (), over: Iterable[tuple[Path, str]] = (),
-              directory: Word | None = None, network: bool = False,
-              environment: Iterable[tuple[str, str]] = ()) -> list[str]:
-        """The command line that runs command inside; needs no root.
+    def enter(self, command: Iterable[Word], writable: Sequence[Path] = (),
+              readable: Sequence[Path] = (), over: Iterable[tuple[Path, str]] = (),
+              directory: Word = "/") -> list[str]:
+        """The command line that runs a command inside, for root and others alike.
 
-        writable and readable are mounted at the path they have outside,
-        over is pairs (outside, inside).
+        The paths of writable and readable are the same inside and outside; over has
+        pairs of a path outside and one inside.
         """
         words: list[Word] = ["bwrap", "--die-with-parent", "--unshare-pid", "--unshare-ipc"]
         if os.geteuid():
-            # virtiofsd wants the capabilities of the root it takes itself for.
+            # virtiofsd takes itself for root and wants the capabilities of root.
             words += ["--unshare-user", "--uid", "0", "--gid", "0", "--cap-add", "ALL"]
-        if not network:
-            words += ["--unshare-net"]
-        words += ["--tmpfs", "/"]
+        words += ["--unshare-net", "--tmpfs", "/"]
         for name in _READ_ONLY:
             words += ["--ro-bind", self.path / name, f"/{name}"]
         for name in _USR_LINKS:
             words += ["--symlink", f"usr/{name}", f"/{name}"]
         outside = [Path(p) for p in (*writable, *readable)]
-        for place in _BELOW_USR:
+        for place in _MAY_HOLD_A_CHECKOUT:
             if any(p.is_relative_to(place) for p in outside):
                 words += ["--tmpfs", place]
-        for name in ("var", "root"):
-            if any(p.is_relative_to(f"/{name}") for p in outside):
-                words += ["--tmpfs", f"/{name}"]
         words += ["--dev-bind", "/dev", "/dev", "--proc", "/proc",
                   "--ro-bind", "/sys", "/sys",
                   "--perms", "1777", "--tmpfs", "/tmp",
@@ -94,19 +86,18 @@ class BuildRoot:
         words += ["--clearenv"]
         settings = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root",
                     "LC_ALL": "C.UTF-8", "TERM": os.environ.get("TERM", "dumb")}
-        settings.update(environment)
         for name, value in settings.items():
             words += ["--setenv", name, value]
-        words += ["--chdir", directory or "/", "--", *command]
+        words += ["--chdir", directory, "--", *command]
         return [str(word) for word in words]
 
     def versions(self) -> str:
-        """What the compilers in here say they are: part of a kernel's key."""
+        """What the compilers print as their versions, which a kernel depends on."""
         return (self.path / "versions").read_text()
 
 
 def get(kind: str) -> BuildRoot:
-    """The build root of that kind, made if it is not in the cache."""
+    """The build root of that kind; it is made if the cache has none."""
     packages = ROOTS[kind]
     name = f"roots/{kind}-{cache.key(packages, debian.SUITES[0])}"
     return BuildRoot(cache.entry(name, lambda path: _make(path, packages)))
@@ -114,8 +105,8 @@ def get(kind: str) -> BuildRoot:
 
 def _make(path: Path, packages: list[str]) -> None:
     with Step("build root (Debian 13 with compilers and tools)", "build-root") as step:
-        # Only root can make a tree of files as they are. Others make a tar in a
-        # user namespace and unpack it, so that the tree belongs to them.
+        # Only root can make the tree in place. Others make a tar in a user namespace
+        # and unpack it, so that the tree belongs to them.
         root = not os.geteuid()
         command = [
             "mmdebstrap", f"--mode={'root' if root else 'unshare'}",
@@ -124,7 +115,7 @@ def _make(path: Path, packages: list[str]) -> None:
             f"--include={','.join(packages)}",
             "--aptopt=Acquire::Languages \"none\"",
             *(f"--aptopt={line}" for line in debian.proxies()),
-            # An interrupted tree is made anew: syncing each file is waste.
+            # A tree that was interrupted is made anew, so no file needs a sync.
             "--dpkgopt=force-unsafe-io",
             "--dpkgopt=path-exclude=/usr/share/man/*",
             "--dpkgopt=path-exclude=/usr/share/locale/*",

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian 13's package archive, read with an apt configuration of our own.
+"""Debian 13's packages, read by apt with a configuration of our own.
 
-The mirror is the one the machine itself uses: no address is written down
-here. The private configuration leaves the machine's own lists alone, works
-for users other than root, and is the same on Debian 12 and 13.
+The mirror is the one that the machine uses. Our configuration does not touch the
+machine's lists of packages, works without root, and is the same on Debian 12 and 13.
 """
 
 import re
@@ -15,20 +14,19 @@ from typing import Any
 from scripts import cache
 from scripts.progress import Failed, Step
 
-# Debian 13 itself, for the build root; and where its newer kernels are.
+# Of the build root, and of newer kernels.
 SUITES = ("trixie", "trixie-updates")
 KERNEL_SUITES = ("trixie-backports",)
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
-# Releases of Debian proper; the mirror that serves one of them serves the suites above.
+# A mirror that has one of these releases has the suites above.
 RELEASES = ("bookworm", "trixie", "forky", "sid",
             "oldstable", "stable", "testing", "unstable")
 
 
 def mirrors() -> list[str]:
-    """The places where this machine gets Debian itself from."""
-    # What an update would read: known without a network, without root, and on
-    # a machine that has never been updated.
+    """The places where this machine gets Debian from."""
+    # This needs no network and no root, and works before the first update.
     places = mirrors_among(subprocess.run(["apt-get", "update", "--print-uris"],
                                           capture_output=True, text=True, check=False).stdout)
     if not places:
@@ -38,7 +36,7 @@ def mirrors() -> list[str]:
 
 
 def mirrors_among(uris: str) -> list[str]:
-    """The places with a release of Debian, each once, among what `apt-get --print-uris` lists."""
+    """Those with a release of Debian, each once, of what `apt-get --print-uris` lists."""
     places = [base for base, release in
               re.findall(r"^'(\S+)/dists/([^/\s]+)/InRelease'", uris, re.M)
               if release in RELEASES]
@@ -46,25 +44,25 @@ def mirrors_among(uris: str) -> list[str]:
 
 
 def sources(suites: Iterable[str]) -> str:
-    """Lines of a sources.list for the suites, from the first mirror we know."""
+    """Lines of a sources.list for the suites, from the first mirror."""
     return "".join(f"deb [signed-by={KEYRING}] {mirrors()[0]} {suite} main\n"
                    for suite in suites)
 
 
 def proxies() -> list[str]:
-    """The machine's own proxy settings, as lines of an apt configuration."""
+    """The machine's proxies, as lines of an apt configuration."""
     return proxies_among(subprocess.run(["apt-config", "dump"], capture_output=True,
                                         text=True, check=False).stdout)
 
 
 def proxies_among(settings: str) -> list[str]:
-    """The lines that set a proxy, among what `apt-config dump` prints."""
+    """The lines that set a proxy, of what `apt-config dump` prints."""
     return [line for line in settings.splitlines()
             if re.match(r'Acquire::.*[Pp]roxy.* "[^"]+";', line)]
 
 
 class Archive:
-    """The archive as of now; made in a folder that holds apt's own state."""
+    """The archive of newer kernels, with a state of apt in the cache folder."""
 
     def __init__(self, step: Step) -> None:
         self.step = step
@@ -76,7 +74,7 @@ class Archive:
         (self.home / "state" / "status").touch()
         (self.home / "sources.list").write_text(sources(KERNEL_SUITES))
         (self.home / "apt.conf").write_text(
-            # Hooks of the machine's own apt have no business with ours.
+            # Not the hooks of the machine's apt.
             "#clear APT::Update::Post-Invoke;\n"
             "#clear APT::Update::Post-Invoke-Success;\n"
             f'Dir::State "{self.home}/state";\n'
@@ -89,7 +87,7 @@ class Archive:
             'APT::Architecture "amd64";\n'
             'APT::Architectures { "amd64"; };\n'
             'Acquire::Languages "none";\n'
-            # The cache folder is not readable for apt's own account.
+            # apt's own account cannot read the cache folder.
             'APT::Sandbox::User "";\n')
         self._apt("apt-get", "update", hint="is there a network?")
 
@@ -101,7 +99,7 @@ class Archive:
                               capture_output=True, text=True, check=False).stdout
 
     def newest(self, prefix: str, pattern: str) -> tuple[str, str] | None:
-        """The newest package whose name matches: its name and version."""
+        """Name and version of the newest package whose name matches."""
         best = None
         for name in self._query("pkgnames", prefix).split():
             if not re.fullmatch(pattern, name):
@@ -113,12 +111,13 @@ class Archive:
         return best
 
     def fetch(self, packages: Iterable[str], folder: Path) -> None:
-        """Downloads the packages (name=version) into a folder, checked by apt."""
+        """Downloads packages (name=version) into a folder. apt checks them."""
         self._apt("apt-get", "download", *packages, cwd=folder,
                   hint="is there a network?")
 
 
 def newer(a: str, b: str) -> bool:
+    """Returns true if version a is newer than b."""
     return subprocess.run(["dpkg", "--compare-versions", a, "gt", b],
                           check=False).returncode == 0
 

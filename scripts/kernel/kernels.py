@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The kernels: Debian's own as shipped, and kernels of ours from its source.
+"""The kernels: Debian's as shipped, and ours, built from Debian's source.
 
-All of a kernel is data: its series (SERIES=), a row of KERNELS (KERNEL=) and
-the compiler (LLVM=1). Each kernel is a cache entry named by the version and by
-a hash of everything that went into it.
+A kernel is a series (SERIES=), a row of KERNELS (KERNEL=) and a compiler (LLVM=1).
+Each is a cache entry, named by its version and by a hash of all that it is made of.
 """
 
 import os
@@ -23,28 +22,26 @@ CONFIGS = Path(__file__).resolve().parent / "configs"
 
 @dataclass(frozen=True)
 class Recipe:
-    """How one of the kernels is made."""
+    """How a kernel is made."""
 
-    fragments: tuple[str, ...] = ()     # on top of tinyconfig (none: Debian's own binary)
-    flavour: str = ""                   # of Debian's kernel; as in the names of its packages
+    fragments: tuple[str, ...] = ()     # on top of tinyconfig; none: Debian's binary
+    flavour: str = ""                   # of Debian's kernel, as in the names of its packages
     clang: bool = False                 # it needs clang
-    words: tuple[str, ...] = ()         # for the make of the kernel itself, not of modules
+    words: tuple[str, ...] = ()         # for the make of the kernel, not of modules
 
     @property
     def stock(self) -> bool:
-        """Whether it is Debian's own binary."""
+        """True if it is Debian's binary."""
         return not self.fragments
 
 
-# KCSAN watches the modules that are built outside the kernel, and of the kernel
-# itself no more than they need: races elsewhere are not ours to report, and an
-# access that nobody watches costs nothing.
+# KCSAN watches the modules and, of the kernel, only what they need for that. Races
+# elsewhere are not ours, and an access that is not watched costs nothing.
 KCSAN_WORDS = (
     "KCSAN_SANITIZE=n",
-    # The atomic operations of Rust are these functions.
+    # These functions are the atomic operations of Rust.
     "KCSAN_SANITIZE_helpers/helpers.o=y",
-    # Locks order what is done under them. KCSAN has to be told so, or it takes
-    # them for code without barriers.
+    # Otherwise KCSAN takes locks for code without barriers.
     *(f"KCSAN_INSTRUMENT_BARRIERS_{name}.o=y" for name in (
         "mutex", "percpu-rwsem", "qrwlock", "rwsem", "semaphore", "spinlock",
         "spinlock_debug")),
@@ -52,7 +49,7 @@ KCSAN_WORDS = (
 
 KERNELS = {
     "stock": Recipe(),
-    # Its locks are mutexes that hand on the priority of who waits (PREEMPT_RT).
+    # PREEMPT_RT: spinlocks are mutexes with priority inheritance.
     "stock-rt": Recipe(flavour="rt"),
     "debug": Recipe(("guest", "rdma", "debug")),
     "debug-rt": Recipe(("guest", "rdma", "debug", "rt")),
@@ -66,7 +63,7 @@ CLANG = ("LLVM=-19",)
 
 @dataclass(frozen=True)
 class Variant:
-    """Which kernel somebody asked for."""
+    """The choice of a kernel."""
 
     series: str
     kernel: str
@@ -74,7 +71,7 @@ class Variant:
 
     @staticmethod
     def asked(kernel: str | None = None) -> "Variant":
-        """The variant that the environment asks for."""
+        """The one that the environment asks for, or the kernel of that name."""
         kernel = kernel or os.environ.get("KERNEL") or "stock"
         if kernel not in KERNELS:
             raise Failed("KERNEL", f"there is no kernel '{kernel}'", None,
@@ -105,21 +102,21 @@ class Kernel:
     root: buildroot.BuildRoot
     release: str        # what uname -r says
     source: Path
-    objects: Path       # the O= folder, prepared for external modules
+    objects: Path       # the folder O= of its build
     image: Path
     modules: Path | None        # modules of the distribution for guests
     stock_rdma: Path | None     # the same with the distribution's RDMA modules
 
 
 def series_of(source: Path) -> str:
-    """The series that a tree of the kernel's sources is of."""
+    """The series of the kernel with these sources."""
     text = (source / "Makefile").read_text()
     return ".".join(re.findall(rf"^{name} = (\d+)$", text, re.M)[0]
                     for name in ("VERSION", "PATCHLEVEL"))
 
 
 def get(variant: Variant) -> Kernel:
-    """The kernel of that variant, made if it is not in the cache."""
+    """The kernel of that variant; it is made if the cache has none."""
     packages.warn_if_unknown(variant.series)
     root = buildroot.get("llvm" if variant.llvm else "gcc")
     package = packages.get(variant.series, root)
@@ -131,18 +128,18 @@ def get(variant: Variant) -> Kernel:
 
 
 def _make(step: Step, root: BuildRoot, source: Path, objects: Path, arguments: Iterable[str],
-          targets: Iterable[str], extra: Iterable[str] = ()) -> None:
+          targets: Iterable[str]) -> None:
     step.run(root.enter(
         ["make", f"-j{os.cpu_count()}", "-C", source, f"O={objects}",
-         *arguments, *extra, *targets],
+         *arguments, *targets],
         readable=[source], writable=[objects]))
 
 
 def _stock(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
-    """Debian's binary untouched; its build tree back to where modules can be built.
+    """Debian's binary, and a build tree for modules.
 
-    The header package lacks what Rust modules need. Debian's source with
-    Debian's configuration and the same compilers gives it back.
+    The package of headers lacks what Rust modules need. Debian's source with Debian's
+    configuration and the same compilers has it.
     """
     release = package.release
     local = release.lstrip("0123456789.")
@@ -174,7 +171,7 @@ def _stock(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
 
 
 def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
-    """A kernel of our own configuration, with everything but RDMA built in."""
+    """A kernel with our configuration. All but RDMA is built in."""
     recipe = variant.recipe
     fragments = "".join((CONFIGS / f"{name}.config").read_text()
                         for name in recipe.fragments)
@@ -191,8 +188,7 @@ def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
             check_config(step, config.read_text(), fragments)
             _make(step, root, source, objects, arguments,
                   ["bzImage", "modules_prepare"])
-            # Modules link against what the kernel exports; without a build of
-            # all in-tree modules nobody else would write this file.
+            # Only a build of all modules of the kernel would write this file.
             symbols = (objects / "vmlinux.symvers").read_bytes()
             (objects / "Module.symvers").write_bytes(symbols)
 
@@ -205,11 +201,10 @@ def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
 
 
 def check_config(step: Step, config: str, fragments: str) -> None:
-    """Every line of the fragments must have had its effect, but for those that a
-    later one takes back.
+    """Fails if a line of the fragments had no effect, unless a later line takes it back.
 
-    Kconfig drops in silence what it cannot give; and a module that is not an
-    RDMA module would never be built.
+    Kconfig drops without a word what it cannot give. A module that is not an RDMA module
+    fails, too, for nothing builds it.
     """
     have = set(config.splitlines())
     asked = {found[1]: found[0] for found in re.finditer(

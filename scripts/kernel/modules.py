@@ -1,16 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The modules of one kernel variant, from sources to a folder that modprobe reads.
+"""The modules for one kernel, from sources to a folder that modprobe reads.
 
-Everything is below build/<variant>/ and is brought up to date by make: module/
-(rdma_restrack.ko), rdma/ (the patched RDMA sources and what they compile to),
-kunit/ (the C test suites), tree/ (/lib/modules of the guest), foreign/ (modules
-of the distribution, where only who asks for them finds them).
+All of it is in build/<variant>/ and is kept up to date by make: module/
+(rdma_restrack.ko), rdma/ (the patched RDMA sources and their modules), kunit/ (the
+test suites in C), tree/ (/lib/modules of the guest), foreign/ (Debian's modules, which
+some tests load by their paths).
 """
 
 import os
 import shutil
 import sys
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from scripts.kernel.kernels import Kernel, Variant
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import VERBOSE, Failed, Step, Word, say
 
-# Of the distribution's modules, those that tests try to load beside ours.
+# Of Debian's modules, those that tests try to load beside ours.
 FOREIGN = ("ib_core", "rdma_rxe", "nvme-rdma")
 
 
@@ -33,21 +32,21 @@ class Modules:
 
 
 def folder(variant: Variant) -> Path:
+    """The folder with all that is built for a kernel."""
     return BUILD / variant.name
 
 
-def build(kernel: Kernel, extra: Iterable[str] = (), extra_rdma: Iterable[str] = ()) -> Modules:
-    """Builds what guests of this kernel load; words in extra go to make."""
+def build(kernel: Kernel) -> Modules:
+    """Builds what guests of this kernel load."""
     out = folder(kernel.variant)
     module, rdma, kunit = out / "module", out / "rdma", out / "kunit"
     patch_sources(kernel)
-    build_restrack(kernel, module, extra)
+    build_restrack(kernel, module)
     with Step(f"RDMA modules for {kernel.variant.name}", f"{kernel.variant.name}-rdma") as step:
         step.run(_rdma_tree(kernel, "--build", "--module-symvers",
-                            module / "Module.symvers", *extra_rdma,
-                            # A quarter of the time that Debian's configuration
-                            # takes goes into debug information for the guest
-                            # to do without.
+                            module / "Module.symvers",
+                            # Debug information is a quarter of the time, and guests
+                            # do not use it.
                             *kernel.variant.make_arguments, "KCFLAGS=-g0"))
     if _has_kunit(kernel):
         with Step(f"KUnit modules for {kernel.variant.name}",
@@ -56,29 +55,28 @@ def build(kernel: Kernel, extra: Iterable[str] = (), extra_rdma: Iterable[str] =
             step.run(make_command(
                 kernel, CHECKOUT / "tests/kunit", kunit,
                 f"RESTRACK={CHECKOUT}",
-                f"KBUILD_EXTRA_SYMBOLS={module}/Module.symvers {rdma}/Module.symvers",
-                *extra))
+                f"KBUILD_EXTRA_SYMBOLS={module}/Module.symvers {rdma}/Module.symvers"))
     return install(kernel)
 
 
-def patch_sources(kernel: Kernel, *words: Word) -> None:
-    """The kernel's RDMA sources with our semantic patches, in build/<variant>/rdma."""
+def patch_sources(kernel: Kernel) -> None:
+    """Makes build/<variant>/rdma, the kernel's RDMA sources with our semantic patches."""
     with Step(f"RDMA sources for {kernel.variant.name}", f"{kernel.variant.name}-sources") as step:
         (folder(kernel.variant) / "rdma").mkdir(parents=True, exist_ok=True)
-        step.run(_rdma_tree(kernel, *words))
+        step.run(_rdma_tree(kernel))
 
 
-def build_restrack(kernel: Kernel, out: Path, extra: Iterable[str] = ()) -> Path:
-    """Builds rdma_restrack.ko in that folder and returns its path."""
+def build_restrack(kernel: Kernel, out: Path) -> Path:
+    """Builds rdma_restrack.ko in a folder and returns its path."""
     with Step(f"rdma_restrack.ko for {kernel.variant.name}",
               f"{kernel.variant.name}-module") as step:
         out.mkdir(parents=True, exist_ok=True)
-        step.run(make_command(kernel, CHECKOUT, out, *extra))
+        step.run(make_command(kernel, CHECKOUT, out))
     return out / "rdma_restrack.ko"
 
 
 def build_drivers(kernel: Kernel) -> list[Path]:
-    """Every driver that this kernel's configuration allows, to see it compile."""
+    """Compiles every driver that the kernel's configuration allows; returns the modules."""
     out = folder(kernel.variant)
     patch_sources(kernel)
     build_restrack(kernel, out / "module")
@@ -107,7 +105,7 @@ def _rdma_tree(kernel: Kernel, *words: Word, tree: str = "rdma") -> list[str]:
 
 def make_command(kernel: Kernel, sources: Path, out: Path, *words: str,
                  target: str = "modules") -> list[str]:
-    """Kbuild on a folder of ours, with its output elsewhere."""
+    """The command line of Kbuild for a folder of ours, with its output elsewhere."""
     return kernel.root.enter(
         ["make", f"-j{os.cpu_count()}", "-C", kernel.objects,
          f"M={sources}", f"MO={out}",
@@ -119,7 +117,7 @@ def make_command(kernel: Kernel, sources: Path, out: Path, *words: str,
 
 
 def install(kernel: Kernel) -> Modules:
-    """Puts the modules where the guest's modprobe finds them."""
+    """Makes the folder that the guest sees as /lib/modules."""
     out = folder(kernel.variant)
     tree = out / "tree" / kernel.release
     updates = tree / "updates"
@@ -135,7 +133,7 @@ def install(kernel: Kernel) -> Modules:
         stale = [m for m in modules if _older(updates / m.name, m)]
         _distribution(tree / "kernel", kernel.modules)
         for module in stale:
-            # Debug information is most of a module, and a guest has no use for it.
+            # Debug information is most of a module.
             fresh = updates / f".{module.name}"
             step.run(kernel.root.enter(["objcopy", "--strip-debug", module, fresh],
                                        readable=[CHECKOUT], writable=[out]))
@@ -152,7 +150,7 @@ def install(kernel: Kernel) -> Modules:
 
 
 def install_distribution(kernel: Kernel) -> Path:
-    """/lib/modules with the distribution's own RDMA modules: the C tracker."""
+    """Makes the same with Debian's RDMA modules, which have the C tracker."""
     tree = folder(kernel.variant) / "tree-c"
     with Step(f"Debian's own RDMA modules for {kernel.variant.name}",
               f"{kernel.variant.name}-install-c") as step:
@@ -162,8 +160,8 @@ def install_distribution(kernel: Kernel) -> Path:
     return tree
 
 
-def build_for_kdir(tree: Path) -> int:
-    """rdma_restrack.ko for a prepared kernel tree, with the tools of this machine."""
+def build_for_kdir(tree: Path) -> None:
+    """Builds rdma_restrack.ko for a prepared kernel tree, with the tools of this machine."""
     config = tree / ".config"
     if not config.exists():
         raise Failed("KDIR", f"{tree} is not a prepared kernel tree", None,
@@ -185,7 +183,6 @@ def build_for_kdir(tree: Path) -> int:
         shutil.copy2(out / "module/rdma_restrack.ko", BUILD / "rdma_restrack.ko")
     say("build/rdma_restrack.ko is built; the sources of an ib_core that uses it "
         "are in build/kdir/rdma")
-    return 0
 
 
 def _older(made: Path, source: Path) -> bool:
@@ -202,7 +199,7 @@ def _distribution(into: Path, modules: Path | None) -> None:
 
 def _depmod(step: Step, kernel: Kernel, tree: Path) -> None:
     for name in ("modules.builtin", "modules.order"):
-        # depmod wants them; nothing here is built in that modprobe asks for.
+        # depmod wants these files. Nothing that modprobe asks for is built in.
         (tree / kernel.release / name).touch()
     step.run(kernel.root.enter(["depmod", kernel.release],
                                readable=[CHECKOUT],

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Debian's kernels as Debian packages them: binary, modules, headers and source.
+"""Debian's packages of a kernel: binary, modules, headers and source.
 
-Each is a cache entry. The newest one of a series is taken once and then kept.
+Each kernel is a cache entry. The first time that a series is asked for, its newest
+kernel is taken; then that one is kept.
 """
 
 import re
@@ -14,10 +15,10 @@ from scripts.kernel import debian
 from scripts.kernel.buildroot import BuildRoot
 from scripts.progress import Step, say
 
-# Series that the tests are meant to pass on; others get a warning.
+# The series that the tests pass on. Others get a warning.
 KNOWN_SERIES = ("7.2", "7.3")
 
-# What the guest may load of Debian's modules; what these need comes along.
+# Of Debian's modules, those that a guest may load. What they need comes along.
 GUEST_MODULES = """
     dummy veth tun bridge 8021q macvlan configfs overlay virtio-rng
     udp_tunnel ip6_udp_tunnel null_blk nvme nvmet nvme-fabrics loop
@@ -30,7 +31,7 @@ RDMA_MODULES = """
 
 
 def warn_if_unknown(series: str) -> None:
-    """A series that nobody has tried may work: it gets a warning, and no more."""
+    """Warns of a series that nobody has tried. It may work."""
     if series not in KNOWN_SERIES:
         say(f"warning: nothing was ever tried on series {series} "
             f"(meant to work: {', '.join(KNOWN_SERIES)})")
@@ -38,7 +39,7 @@ def warn_if_unknown(series: str) -> None:
 
 @dataclass(frozen=True)
 class Package:
-    """Debian's kernel, unpacked."""
+    """Debian's packages of a kernel, unpacked in a folder."""
 
     folder: Path
     release: str
@@ -54,7 +55,7 @@ class Package:
 
 
 def get(series: str, root: BuildRoot) -> Package:
-    """The newest kernel of the series, or the one that the cache has."""
+    """The kernel of the series that the cache has, or the newest one."""
     pointer = cache.folder() / "kernels" / series / "release"
     with cache.lock(cache.folder() / "locks" / f"kernel-{series}",
                     f"Debian's {series} kernel"):
@@ -68,7 +69,7 @@ def get(series: str, root: BuildRoot) -> Package:
 
 
 def get_flavour(series: str, flavour: str, package: Package, root: BuildRoot) -> Package:
-    """Another flavour of that very kernel: made from the same source."""
+    """Another flavour of that kernel, which Debian made from the same source."""
     base, architecture = package.release.rsplit("-", 1)
     release = f"{base}-{flavour}-{architecture}"
 
@@ -93,7 +94,7 @@ def _download(series: str, root: BuildRoot) -> str:
               f"kernel-{series}") as step:
         archive = debian.Archive(step)
         archive.update()
-        # Flavours (cloud, rt) have a word between the version and the architecture.
+        # Not a flavour (cloud, rt), which has its name before the architecture.
         found = archive.newest(f"linux-binary-{series}.",
                                rf"linux-binary-{re.escape(series)}\.[0-9]+[^-]*-amd64")
         if not found:
@@ -117,7 +118,7 @@ def _download(series: str, root: BuildRoot) -> str:
 
 def _unpack(step: Step, root: BuildRoot, archive: debian.Archive, folder: Path, release: str,
             version: str, *more: str) -> None:
-    """Debian's packages of a kernel, and more of that version, in a folder."""
+    """Unpacks Debian's packages of a kernel, and more of that version, in a folder."""
     downloads = folder / "downloads"
     downloads.mkdir()
     archive.fetch([f"{package}={version}" for package in (
@@ -131,10 +132,10 @@ def _unpack(step: Step, root: BuildRoot, archive: debian.Archive, folder: Path, 
 
 
 def _choose_modules(step: Step, root: BuildRoot, folder: Path, release: str) -> None:
-    """Two small module folders for guests, so that depmod has little to read.
+    """Makes two small folders of modules for guests, so that depmod has little to read.
 
-    guest: without the distribution's RDMA modules, ours take their place;
-    guest-rdma: with them, the binaries as they were shipped.
+    guest: without Debian's RDMA modules; ours take their place.
+    guest-rdma: with Debian's RDMA modules.
     """
     everything = folder / f"usr/lib/modules/{release}"
     step.run(root.enter(["depmod", release],
