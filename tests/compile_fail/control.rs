@@ -3,8 +3,13 @@
 //! What is right: each of the wrong uses beside this file differs from it in one thing.
 
 use crate::{
-    entry::Entry,
+    entry::{
+        Entry,
+        Updater, //
+    },
     key::Key,
+    lifecycle,
+    owner::Owner,
     root::Root,
     table::Table, //
 };
@@ -51,4 +56,12 @@ pub(crate) unsafe fn resize(table: &Table) {
 /// Cleans a root.
 pub(crate) fn clean(root: &Root) -> usize {
     root.clean().0
+}
+
+/// Gives an entry another owner, and deletes it.
+pub(crate) fn change(mut entry: Updater<'_>) {
+    if let Some(owner) = entry.owner_mut() {
+        owner.set(Owner::nobody());
+    }
+    lifecycle::del(entry);
 }

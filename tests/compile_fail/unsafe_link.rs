@@ -7,7 +7,10 @@ use crate::{
         InsertionPoint,
         Linked, //
     },
-    entry::Entry,
+    entry::{
+        Entry,
+        Updater, //
+    },
     kind::Kind,
     root::Root,
     table::{
@@ -16,10 +19,11 @@ use crate::{
     }, //
 };
 
-fn link(root: &Root, point: InsertionPoint<'_, Entry>, entry: &Entry) {
+fn link(root: &Root, point: InsertionPoint<'_, Entry>, entry: &Entry, updaters: [Updater<'_>; 2]) {
     point.insert(entry); //~
-    root.add(Kind::Pd, entry); //~
-    root.add_as(Kind::Qp, entry, 1, false); //~
+    let [first, second] = updaters;
+    root.add(Kind::Pd, first); //~
+    root.add_as(Kind::Qp, second, 1, false); //~
 }
 
 fn change<'a>(bucket: &mut LockedBucket<'a>, other: &mut LockedBucket<'a>, entry: &Entry) {
