@@ -83,7 +83,7 @@ pub(crate) fn parent_name(mut entry: Updater<'_>, parent: &Entry) {
 /// If the entry's type exists, the entry is part of a live object of that type, and stays in its
 /// place until it is deleted or its root is cleaned.
 #[inline]
-pub(crate) unsafe fn add(mut entry: Updater<'_>) {
+pub(crate) unsafe fn add(entry: Updater<'_>) {
     const FUNCTION: &CStr = c"rdma_restrack_add";
 
     if entry.state() != State::New {
@@ -101,28 +101,16 @@ pub(crate) unsafe fn add(mut entry: Updater<'_>) {
         return warn(&entry, Misuse::NoDevice, FUNCTION);
     };
     if !entry.is_alive() || !entry.has_owner() {
-        entry = prepare(entry, object);
+        // SAFETY: By the requirement of this function.
+        return unsafe { add(prepare(entry, object)) };
     }
     entry.mark_tracked();
-    match object.kind() {
+    match number(object) {
         // SAFETY: New, so in no table; the rest by the requirement of this function.
-        Kind::Qp | Kind::Counter => unsafe { add_numbered(entry, object, device.root()) },
+        Some((id, details)) => unsafe { device.root().add_as(object.kind(), entry, id, details) },
         // SAFETY: New, so in no table; the rest by the requirement of this function.
-        kind => unsafe { device.root().add(kind, entry) },
+        None => unsafe { device.root().add(object.kind(), entry) },
     }
-}
-
-/// The part of [`add`] for an object that has a number of its own.
-///
-/// # Safety
-///
-/// As for [`Root::add_as`].
-// Inlined, its registers would cost every add 14 instructions, 6 %.
-#[inline(never)]
-unsafe fn add_numbered(entry: Updater<'_>, object: Object<'_>, root: &Root) {
-    let (id, details) = number(object).unwrap_or_default();
-    // SAFETY: By the requirement of this function.
-    unsafe { root.add_as(object.kind(), entry, id, details) };
 }
 
 /// Prepares an entry that has not been through `rdma_restrack_new()`, or was given no owner. It gets

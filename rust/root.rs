@@ -203,16 +203,17 @@ impl Root {
     ///
     /// The entry is in no table, and its kind is `kind`. It stays in its place until it is removed
     /// or the root is cleaned.
+    #[inline]
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: Updater<'_>, id: u32, details: bool) {
-        let counts = self.counts(kind);
+        let (table, counts) = (self.table(kind), self.counts(kind));
         let key = Key::new(id, counts.ticket(1).serial());
         // SAFETY: It is linked in this root below.
         unsafe { entry.mark_linked(self.as_raw(), id, key, details) };
-        let mut bucket = self.table(kind).lock(key.hash());
+        let mut bucket = table.lock(key.hash());
         // SAFETY: By the requirement of this function, and this is the bucket for its hash.
         unsafe { bucket.insert(&entry) };
         drop(bucket);
-        self.make_room(kind, counts.came(details));
+        self.make_room(kind, table, counts.came(details));
     }
 
     /// Links an entry under the next number that no entry of its kind has.
@@ -222,20 +223,20 @@ impl Root {
     /// # Safety
     ///
     /// As for [`Self::add_as`].
-    #[inline(never)]
+    #[inline]
     pub(crate) unsafe fn add(&self, kind: Kind, entry: Updater<'_>) {
-        let counts = self.counts(kind);
+        let (table, counts) = (self.table(kind), self.counts(kind));
         let (mut ticket, mut tried) = (counts.ticket(1), 0u32);
         loop {
             let key = Key::new(ticket.id(), ticket.turn());
             // SAFETY: It is linked in this root below, if not this time then later.
             unsafe { entry.mark_linked(self.as_raw(), ticket.id(), key, false) };
-            let mut bucket = self.table(kind).lock(key.hash());
+            let mut bucket = table.lock(key.hash());
             if let Some(point) = bucket.insertion_point(key.hash()) {
                 // SAFETY: By the requirement of this function, and this is the bucket for its hash.
                 unsafe { point.insert(&entry) };
                 drop(bucket);
-                return self.make_room(kind, counts.came(false));
+                return self.make_room(kind, table, counts.came(false));
             }
             drop(bucket);
             tried = tried.saturating_add(1);
@@ -274,8 +275,8 @@ impl Root {
 
     /// Makes more buckets if there are too many entries for those that there are.
     #[inline]
-    fn make_room(&self, kind: Kind, entries: u32) {
-        if self.table(kind).is_crowded(entries) {
+    fn make_room(&self, kind: Kind, table: &Table, entries: u32) {
+        if table.is_crowded(entries) {
             self.grow(kind, entries);
         }
     }
