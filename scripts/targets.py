@@ -98,7 +98,7 @@ def soak() -> int:
 
 @target("matrix")
 def matrix() -> int:
-    """'test' on Debian's and our kernels of all series, by gcc and clang (two hours the first time)"""
+    """'test' on the kernels of all series, by gcc and by clang (two hours the first time)"""
     host.prepare()
     return suites.matrix(kernels.get)
 

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What tests said: KTAP documents to counts, and the verdict over all of them.
+"""Counts what tests have said, and gives the verdict.
 
-KTAP is read by the parser of the kernel's own kunit.py, one document at a
-time. What should have said something and did not has failed.
+The parser of the kernel's kunit.py reads KTAP, one document at a time. A test without
+a result has failed.
 """
 
 import importlib
@@ -23,7 +23,7 @@ TESTS = CHECKOUT / "tests/guest"
 
 @dataclass(frozen=True)
 class GuestTest:
-    """One executable in tests/guest."""
+    """An executable in tests/guest."""
 
     path: Path
     limit: int      # seconds
@@ -41,7 +41,7 @@ class Failure:
 
 
 class Total:
-    """Counts of everything that ran, and each failure."""
+    """The counts of what ran, and the failures."""
 
     def __init__(self, passed: int = 0, skipped: int = 0) -> None:
         self.passed, self.skipped = passed, skipped
@@ -56,7 +56,7 @@ class Total:
         self.failures.append(Failure(name, why, log))
 
     def conclude(self) -> int:
-        """Prints the failures and the closing line; the exit code."""
+        """Prints the failures and the closing line; returns the exit code."""
         for failure in self.failures:
             print(f"FAILED {failure.name}: {failure.why}"
                   + (f" (log: {_short(failure.log)})" if failure.log else ""))
@@ -70,7 +70,7 @@ def _short(path: Path) -> Path:
 
 
 def read(source: Path, text: str, name: str, log: Path) -> Total:
-    """Counts of one KTAP document, read by the parser in the sources of a kernel."""
+    """The total of a KTAP document; source is that of a kernel, which has the parser."""
     folder = str(source / "tools/testing/kunit")
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -98,7 +98,7 @@ def read(source: Path, text: str, name: str, log: Path) -> Total:
 
 def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
           only: str | None = None) -> Total:
-    """What the KUnit boot left: one document per suite, some per module unless only some ran."""
+    """The total of a boot with KUnit. Each module must have run a suite, unless only some ran."""
     total = Total()
     variant = kernel.variant.name
     documents = sorted(verdict.results.glob("*.ktap"))
@@ -120,7 +120,7 @@ def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
 
 
 def guest_tests() -> list[GuestTest]:
-    """The guest tests there are, in the order in which they run."""
+    """The guest tests, in the order in which they run."""
     found = []
     for path in sorted(TESTS.glob("*.sh")):
         if path.stat().st_mode & 0o111:
@@ -131,7 +131,7 @@ def guest_tests() -> list[GuestTest]:
 
 
 def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Total:
-    """What the boot that ran the guest tests left."""
+    """The total of a boot with guest tests."""
     total = Total()
     variant = kernel.variant.name
     for test in tests:

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""The suites, KUnit and guest tests, on one kernel or on several.
+"""Runs the KUnit suites and the guest tests, on one kernel or on several.
 
-Several guests run at the same time: a guest test is one program after the other,
-and keeps one processor busy.
+Several guests run at a time, for a guest test keeps only one processor busy.
 """
 
 import concurrent.futures
@@ -20,37 +19,36 @@ from scripts.progress import Failed, clock, say
 from tests import results
 from tests.results import GuestTest, Total
 
-# What `make matrix` runs: Debian's kernels as shipped, and our debug kernels of
-# both, with either compiler.
+# The kernels of `make matrix`: Debian's, and our debug kernels by either compiler.
 MATRIX = tuple(kernels.Variant(series, name, llvm)
                for series in reversed(packages.KNOWN_SERIES)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
 
-# In how many guests the guest tests of one kernel run.
+# Guests in which the guest tests of one kernel run.
 PARTS = 2
 
-# How many times as long the tests may take on kernels that are slower than the others.
+# How many times as long the tests may take on slow kernels.
 SLOWER = {"kasan": 4, "kcsan": 4}
 
-# How often devices vanish in `make soak`, in all guests together.
+# Rounds of vanish.sh in `make soak`, in all guests together.
 ROUNDS = 500
 
-# For guests that load the modules for another reason than their suites.
+# For guests that load the modules, but not for their suites.
 NO_KUNIT = "kunit.enable=0"
 
 
 def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, limit: int = 300,
           only: str | None = None, name: str = "kunit") -> Total:
-    """All KUnit suites, or those with such names; for so many seconds of races and random steps."""
+    """Runs the KUnit suites whose names match only, or all; race is in seconds."""
     words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
     limit *= slower
-    # Who loads a module waits for its suites, which is not to be taken for a hang.
+    # modprobe waits for the suites of a module, which is no hang.
     longest = max(race, steps // 10_000 * slower)
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
                f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
-               # Not those that the kernel has of its own: one fails with PREEMPT_RT.
+               # Not the suites of the kernel: one fails with PREEMPT_RT.
                f" kunit.filter_glob={only or 'restrack_*'}")
     verdict = qemu.boot(asked, made.folder, name, words, limit=limit,
                         machine=qemu.Machine(cpus=4, cmdline=cmdline))
@@ -58,7 +56,7 @@ def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, lim
 
 
 def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[GuestTest]) -> Total:
-    """Some guest tests, in one guest."""
+    """Runs some guest tests in one guest."""
     names = " ".join(test.path.name for test in tests)
     say(f"guest tests on {asked.variant.name}, part {part} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
@@ -70,7 +68,7 @@ def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[Guest
 
 
 def _parts() -> list[list[GuestTest]]:
-    """The guest tests in parts that take about as long as each other."""
+    """The guest tests, in parts that take about the same time."""
     parts: list[list[GuestTest]] = [[] for _ in range(PARTS)]
     for test in sorted(results.guest_tests(), key=lambda test: -test.limit):
         min(parts, key=lambda part: sum(test.limit for test in part)).append(test)
@@ -80,7 +78,7 @@ def _parts() -> list[list[GuestTest]]:
 
 
 def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> Total:
-    """Devices that vanish, for so many rounds, in one guest."""
+    """Runs vanish.sh in one guest."""
     tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
              if test.name == "vanish"]
     if not tests:
@@ -94,7 +92,7 @@ def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> 
 
 
 def soak(asked: Kernel, made: Modules) -> int:
-    """What takes long: the tests that race or take random steps, and devices that vanish."""
+    """Runs what takes long: races, random steps, and vanish.sh; returns the exit code."""
     return _run([
         *(functools.partial(vanish, asked, made, part + 1, ROUNDS // PARTS, limit=7200)
           for part in range(PARTS)),
@@ -106,12 +104,12 @@ def soak(asked: Kernel, made: Modules) -> int:
 
 
 def test(kernels: Iterable[Kernel]) -> int:
-    """Everything that each of the kernels can run; the exit code."""
+    """Runs all tests on each kernel; returns the exit code."""
     return _all([(asked, modules.build(asked)) for asked in kernels]).conclude()
 
 
 def matrix(get: Callable[[Variant], Kernel]) -> int:
-    """The same on every kernel of MATRIX, one after the other, and a table; the exit code.
+    """Runs all tests on each kernel of MATRIX, prints a table, and returns the exit code.
 
     get makes a kernel. A kernel that cannot be had or built for does not stop the others.
     """
@@ -134,8 +132,7 @@ def matrix(get: Callable[[Variant], Kernel]) -> int:
 
 
 def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
-    """Everything on these kernels, given with their modules, as many guests at a time as there
-    are processors."""
+    """Runs all tests on kernels, which are given with their modules."""
     jobs = []
     for asked, made in built:
         jobs += [functools.partial(guest_tests, asked, made, number + 1, part)
@@ -146,7 +143,7 @@ def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
 
 
 def _run(jobs: Iterable[Callable[[], Total]]) -> Total:
-    """The total of these jobs, of which as many run at a time as there are processors."""
+    """The total of the jobs; as many run at a time as there are processors."""
     total = Total()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:

@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 """`make bench`: what the tracker costs beside the one inside Debian's ib_core.
 
-Two parts, on Debian's kernels as shipped. In the first, two guests (one for
-each tracker) have a clock that counts instructions, one a nanosecond, so that
-figures repeat; they do not even see that both run at the same time. In the
-second, guests have several processors and a real clock, and the trackers take
-turns in them.
+It has two parts, on Debian's kernels as shipped. In the first, each tracker has a guest
+whose clock counts instructions, one a nanosecond, so that figures repeat. In the second,
+guests have several processors and a real clock, and the trackers take turns.
 
-The module and the programs in tests/bench measure; this file runs them. Shown
-are tables, build/bench.json, build/bench.svg, and build/bench.md for the README.
+The module and the programs beside this file measure. The results are tables,
+build/bench.json, build/bench.svg, and build/bench.md for the documentation.
 """
 
 import datetime
@@ -31,7 +29,7 @@ from tests.bench.figures import UNITS, Row, Setting
 
 SOURCES = CHECKOUT / "tests/bench"
 
-# What was measured: words, then a number of objects or threads.
+# What was measured: words, and a number of objects or threads.
 Key = tuple[Any, ...]
 Value = TypeVar("Value")
 
@@ -47,7 +45,7 @@ RACING_LIMIT = 900
 # Building and measuring
 
 class Subject:
-    """A kernel with what is measured on it."""
+    """A kernel, with the modules that are measured on it."""
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
@@ -56,7 +54,7 @@ class Subject:
         self.benches = {side: self._module(side) for side in (C, RUST)}
 
     def _module(self, side: str) -> Path:
-        """The benchmark module for one tracker."""
+        """Builds the benchmark module for one tracker; returns its path."""
         out = modules.folder(self.kernel.variant)
         folder = out / f"bench-{side}"
         words = [f"RESTRACK={CHECKOUT}", f"TRACKER={side}"]
@@ -70,7 +68,7 @@ class Subject:
         return folder / "restrack_bench.ko"
 
     def boot(self, side: str, name: str, command: str, limit: int, machine: Machine) -> Path:
-        """Runs a command in a guest; the folder with its results."""
+        """Runs a command in a guest; returns the folder with its results."""
         log = qemu.log_of(self.kernel, name).relative_to(CHECKOUT)
         say(f"booting {name}, at most {limit // 60} minutes (log: {log})")
         verdict = qemu.boot(self.kernel, self.trees[side], name, command, limit,
@@ -81,7 +79,7 @@ class Subject:
 
 
 def programs(root: BuildRoot) -> Path:
-    """The folder with the programs that measure, or that are a load."""
+    """Builds the programs that measure or make load; returns their folder."""
     folder = BUILD / "bench-programs"
     folder.mkdir(exist_ok=True)
     with Step("programs of the benchmark", "bench-programs") as step:
@@ -94,7 +92,7 @@ def programs(root: BuildRoot) -> Path:
 
 
 def _read(path: Path) -> dict[Key, list[int]]:
-    """The results in a file: the words before each value to a list of the values."""
+    """The results in a file: what was measured, and the values."""
     found: dict[Key, list[int]] = {}
     for line in path.read_text().splitlines():
         *words, n, value = line.split()
@@ -105,7 +103,7 @@ def _read(path: Path) -> dict[Key, list[int]]:
 
 
 def _both(c: Mapping[Key, Value], rust: Mapping[Key, Value]) -> dict[Key, tuple[Value, Value]]:
-    """The same, when both trackers have to have the same."""
+    """The results of both trackers; fails if one lacks a result."""
     if c.keys() != rust.keys():
         raise Failed("bench", "the trackers were not measured alike: "
                      f"{sorted(c.keys() ^ rust.keys())}")
@@ -113,7 +111,7 @@ def _both(c: Mapping[Key, Value], rust: Mapping[Key, Value]) -> dict[Key, tuple[
 
 
 def costs(subject: Subject) -> list[Row]:
-    """The first part: rows of what repeats."""
+    """Runs the first part; returns rows of figures that repeat."""
 
     def measure(side: str) -> dict[Key, int]:
         results = subject.boot(
@@ -129,7 +127,7 @@ def costs(subject: Subject) -> list[Row]:
 
 
 def races(subject: Subject, folder: Path, machine: Machine) -> list[Row]:
-    """The second part: rows of what varies, in a guest with so many processors."""
+    """Runs the second part in a guest with several processors; returns its rows."""
     words = [folder, *(path[side] for side in (C, RUST)
                        for path in (subject.trees, subject.benches))]
     results = subject.boot(
@@ -156,7 +154,7 @@ def races(subject: Subject, folder: Path, machine: Machine) -> list[Row]:
 
 
 def run(kernel: Kernel, *others: Kernel) -> int:
-    """Everything on the first of these kernels, and what has threads on the others, too."""
+    """Runs both parts on the first kernel and the second part on the others."""
     subjects = [Subject(one) for one in (kernel, *others)]
     folder = programs(kernel.root)
     rows = costs(subjects[0])

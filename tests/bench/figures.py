@@ -21,7 +21,7 @@ UNITS = {
     "threads": RATE, "mr": RATE,
 }
 
-# What people call it.
+# The names for people.
 LABELS = {
     "add": "new + set_name + add", "del": "del",
     "add_kernel": "the same for an object of the kernel", "del_kernel": "del of such an object",
@@ -35,14 +35,14 @@ LABELS = {
     "threads": "add + del", "mr": "MRs of processes",
 }
 
-# What goes on beside threads.
+# The load beside threads.
 LOADS = {
     "": "", "count": "beside a count", "dump": "beside a dump", "lookup": "beside lookups",
 }
 
 
 def digits(ratio: float) -> float:
-    """A ratio to three digits, however small it is."""
+    """A ratio to three digits."""
     return float(f"{ratio:.3g}")
 
 
@@ -68,9 +68,8 @@ class Row:
     rust: float
     ratio: float
     spread: tuple[float, ...] = ()  # least and greatest ratio of the rounds
-    setting: Setting = Setting()    # none: what repeats
-    # What else was measured with the threads: pairs (C, Rust) of the worst single add and del
-    # in ns, and of what was done beside them in a second.
+    setting: Setting = Setting()    # empty for figures that repeat
+    # Pairs (C, Rust) of the worst single add and del in ns, and of the load in a second.
     also: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
@@ -112,10 +111,10 @@ def _at_most(row: Row, most: float) -> Target:
 
 
 def targets(row: Row, rows: list[Row]) -> list[Target]:
-    """The targets of a row among all rows."""
+    """The targets of a row, which may depend on other rows."""
     if row.setting:
         return _targets_of_threads(row, rows)
-    # Of an operation, or of one at one number of objects.
+    # For an operation, or for one with a number of objects.
     bounds = {
         "add": (_ratio_at_most, 0.35), "add_kernel": (_ratio_at_most, 0.35),
         "del": (_ratio_at_most, 0.25), "del_kernel": (_ratio_at_most, 0.25),
@@ -137,6 +136,6 @@ def _targets_of_threads(row: Row, rows: list[Row]) -> list[Target]:
         return [_ratio_at_least(row, 1)]
     one, = (other.rust for other in rows
             if (other.op, other.n, other.setting) == (row.op, 1, row.setting))
-    # More threads than one may not slow each other down.
+    # Several threads may not slow each other down.
     return [_ratio_at_least(row, 1.5),
             Target("Rust >= 0.9 of 1 thread", row.rust >= 0.9 * one)]

@@ -16,7 +16,7 @@ Lines = Sequence[Sequence[str]]     # of cells
 
 
 def text(rows: list[Row]) -> tuple[str, int]:
-    """All tables, for a terminal, and how many targets were missed."""
+    """All tables for a terminal, and the number of missed targets."""
     table, missed = _every_row([row for row in rows if not row.setting])
     slow = [("missed:", "CPUs", "", "of them", "Rust : C", "target")]
     for row in rows:
@@ -31,7 +31,7 @@ def text(rows: list[Row]) -> tuple[str, int]:
 
 
 def summary(rows: list[Row]) -> str:
-    """All tables, for people who have never seen the code."""
+    """All tables for the documentation."""
     parts = [_lines(_by_size([row for row in rows if not row.setting]), pretty=False)]
     for title, lines in _of_threads(rows):
         parts += [title, _lines(lines, pretty=False)]
@@ -39,7 +39,7 @@ def summary(rows: list[Row]) -> str:
 
 
 def _lines(lines: Lines, right: Sequence[bool] = (), pretty: bool = True) -> str:
-    """Lines of cells, the first of them the heads, in the way of Markdown."""
+    """A table in Markdown. The first line has the heads."""
     widths = [max(map(len, column)) if pretty else 0 for column in zip(*lines)]
     right = right or [False] * len(widths)
     rule = [("-" * max(width - 1, 2)) + (":" if to_right else "-")
@@ -57,7 +57,7 @@ def _number(value: float) -> str:
 # What repeats
 
 def _every_row(rows: list[Row]) -> tuple[str, int]:
-    """A line for each row, and how many targets were missed."""
+    """A line for each row, and the number of missed targets."""
     lines: list[tuple[str, ...]] = [
         ("operation", "objects", "C", "Rust", "ratio", "unit", "target", "")]
     for row in rows:
@@ -72,7 +72,7 @@ def _every_row(rows: list[Row]) -> tuple[str, int]:
 
 
 def _growth(rows: list[Row]) -> list[tuple[str, ...]]:
-    """Whether a dump takes a time in proportion to what it shows."""
+    """Lines that say whether the time of a dump is proportional to its length."""
     at = {(row.op, row.n): row for row in rows}
     lines: list[tuple[str, ...]] = []
     for op in ("dump_pd", "show_pd"):
@@ -104,7 +104,7 @@ def _cell(row: Row | None) -> str:
 
 
 def _scale(row: Row) -> tuple[float, str]:
-    """By what to multiply the values of a row, and the unit that they have then."""
+    """A factor for the values of a row, and the unit that they have then."""
     unit = UNITS[row.op]
     if unit in (SYSTEM_TIME, VIRTUAL_TIME):
         return (1e-6, " ms") if row.c >= 1e6 else (1e-3, " µs")
@@ -112,7 +112,7 @@ def _scale(row: Row) -> tuple[float, str]:
 
 
 def _short(value: float) -> str:
-    """A number to three digits, or all of them before the point."""
+    """A number with three digits, or with all before the point."""
     if value >= 1e6:
         return f"{value / 1e6:,.3g} M"
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
@@ -176,7 +176,7 @@ class Line:
         return f"{self.setting.kernel} {LOADS[self.setting.beside]}".strip()
 
 
-# There is no zero on a logarithmic axis: it stands where 100 would.
+# A logarithmic axis has no zero, so it is where 100 would be.
 OBJECTS = ("live objects", 100, "set xrange [70:1500000]; set xtics ('0' 100, '1k' 1e3, "
            "'10k' 1e4, '100k' 1e5, '1M' 1e6)")
 THREADS = ("threads on 2 CPUs", 1, "set xrange [0.9:18]; set xtics (1, 2, 4, 6, 8, 16)")
@@ -184,7 +184,7 @@ THREADS = ("threads on 2 CPUs", 1, "set xrange [0.9:18]; set xtics (1, 2, 4, 6, 
 
 @dataclass(frozen=True)
 class Panel:
-    """One part of the picture."""
+    """A part of the picture."""
 
     title: str
     lines: tuple[Line, ...]
@@ -206,7 +206,7 @@ COLOURS = ("#1b6ca8", "#c0392b", "#2e8b57", "#8e44ad", "#d68910")
 
 
 def picture(kernel: Kernel, rows: list[Row], path: Path) -> None:
-    """Draws cost against number of objects, and what threads do: dashed is C, solid is Rust."""
+    """Draws the cost by the number of objects, and the throughput by that of threads."""
     script = [
         "set terminal svg size 1740,520 font 'sans-serif,13' background '#ffffff'",
         f"set output '{path}'",

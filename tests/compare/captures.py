@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0
 """What `rdma` printed, without what differs from one boot to the next.
 
-An object is known by its number there, and processes by theirs. Here, an object
-is what it says about itself and what it has to do with others: its fields
-without the numbers, the objects that it refers to, the objects that refer to
-it. Objects for which all of that is the same get the same name, so that two
-captures of the same state have the same lines, whatever the numbers were.
+The numbers of objects and processes differ. So an object is known by its other fields,
+by the objects that it refers to, and by those that refer to it. This is colour
+refinement: in each round the colour of a node takes in those of its neighbours.
+Objects of one colour get one name, so two captures of one state have the same lines.
 
-The order of a list is a part of what it says: its lines are in that order, and
-where the numbers do not ascend, a line says so. Where something moves, lines say
-what holds all the same: what was there all the time, whether once and in order.
+The order of a list is compared, too: its lines are in that order, and a line says where
+the numbers do not ascend. Where something moves, lines say only what holds all the same:
+which of the objects that were there all the time are listed, once and in order.
 """
 
 import hashlib
@@ -23,18 +22,17 @@ from typing import Any
 Object = dict[str, Any]     # as rdma describes it in JSON
 Place = Sequence[Any]       # device, port and number of an object
 
-# Per type: the field with an object's own number.
+# For each type, the field with an object's own number.
 OWN = {"qp": "lqpn", "cm_id": "cm-idn", "cq": "cqn", "mr": "mrn", "pd": "pdn",
        "ctx": "ctxn", "srq": "srqn"}
-# Fields with the number of another object, and its type.
+# Fields with the number of another object, and the type of that.
 REFERENCES = {"pdn": "pd", "cqn": "cq", "ctxn": "ctx", "lqpn": "qp", "rqpn": "qp",
               "pid": "process"}
 
-# Fields that count, or that somebody drew or allocated: there or not is what
-# can be compared.
+# Fields with random values: only whether they are there is compared.
 RANDOM = {"rq-psn", "sq-psn", "rkey", "lkey", "local_dma_lkey",
           "unsafe_global_rkey"}
-# A kernel user's region has the length of what it was last used for.
+# For a region of the kernel, that of its last use.
 LENGTH = "mrlen"
 # Ports from here on are chosen by the kernel.
 EPHEMERAL = 32768
@@ -45,25 +43,25 @@ SPECIAL_QPS = {"GSI", "SMI"}
 COUNTED = re.compile(r".*_(pkts|bytes|request|err|deferred|sends|recvs|downed)$")
 INDICES = {"ifindex", "netdev_index", "node_guid", "sys_image_guid"}
 
-ROUNDS = 8      # of passing on what is known to neighbours
+ROUNDS = 8      # of colour refinement
 
-SPOILT = 2      # objects of a list that spoilt() takes
+BROKEN = 2      # objects of a list that broken() breaks
 NOBODY = 4194304    # more than any process has
 
-WRONG = "wrong: "   # begins a line that is a mistake whoever has it
-MAY = "may be: "    # begins a line that is a mistake, but one that the C tracker makes
+# They begin a line that is a mistake: of either side, or one that the C tracker may make.
+WRONG, MAY = "wrong: ", "may be: "
 
 
 class _Node:
     def __init__(self, type_: str, words: list[str]) -> None:
         self.type = type_
-        self.words = words          # what it says about itself, sorted
+        self.words = words          # its other fields, sorted
         self.edges: list[tuple[str, _Node | str]] = []      # by field
         self.back: list[tuple[str, _Node]] = []             # by type and field
         self.colour = ""
 
     def mix(self) -> str:
-        """What is known about it after one more round."""
+        """Its colour after one more round."""
         there = sorted((field, other.colour if isinstance(other, _Node) else other)
                        for field, other in self.edges)
         back = sorted((how, other.colour) for how, other in self.back)
@@ -75,7 +73,7 @@ def _hash(value: object) -> str:
 
 
 def _runs(lines: Iterable[str]) -> list[str]:
-    """Equal lines that follow each other as one, with their number."""
+    """The lines, equal neighbours as one with their number."""
     return [f"{len(list(same))}x {line}" for line, same in itertools.groupby(lines)]
 
 
@@ -95,7 +93,7 @@ def _literal(field: str, value: Any) -> str:
 
 
 class _Graph:
-    """The objects of one answer to all lists, and how they hang together."""
+    """The objects of all lists, and what they refer to."""
 
     def __init__(self, lists: Mapping[str, list[Object]], threads: Mapping[str, int],
                  free: bool = False) -> None:
@@ -125,7 +123,7 @@ class _Graph:
             if field == OWN[type_] or field not in REFERENCES)
         node = _Node(type_, words)
         self.nodes.append(node)
-        # One by one, or first and last of several that follow each other.
+        # Single numbers, or ranges.
         node.words += [f"{field}-parts=" + "".join("r" if "-" in str(part) else "1"
                                                    for part in value)
                        for field, value in sorted(one.items()) if field in REFERENCES
@@ -160,17 +158,17 @@ class _Graph:
         return here[0] if here else "0" if number == 0 else "not-listed"
 
     def _name(self) -> None:
-        """Short names: type, and which of the different ones of this type."""
+        """Gives names to colours: the type and a number."""
         self.names: dict[Hashable, str] = {}
         numbers: Counter[str] = Counter()
-        # Objects come in the order in which they were shown, then processes.
+        # Objects are in the order of the lists, then come processes.
         for node in sorted(self.nodes, key=lambda n: n.colour) if self.free else self.nodes:
             if self._kind(node) not in self.names:
                 numbers[node.type] += 1
                 self.names[self._kind(node)] = f"{node.type}.{numbers[node.type]}"
 
     def _kind(self, node: _Node) -> Hashable:
-        """What has the same name: like objects, but each process by itself."""
+        """What has a name: a colour, or a process, of which each has its own."""
         return node if node.type == "process" and not self.free else node.colour
 
     def _line(self, node: _Node) -> str:
@@ -181,18 +179,17 @@ class _Graph:
         return f"{self.names[self._kind(node)]} {' '.join(words)}"
 
     def lines(self, type_: str) -> list[str]:
-        """The objects of that type in their order; like ones that follow each other
-        in one line."""
+        """The objects of that type in their order, equal neighbours as one line."""
         lines = [self._line(node) for node in self.nodes if node.type == type_]
         return _runs(sorted(lines) if self.free else lines)
 
 
 def _disorder(type_: str, objects: list[Object]) -> Iterator[str]:
-    """Devices and ports whose objects are not in ascending order of their numbers."""
+    """A line for each device and port whose numbers do not ascend."""
     numbers = defaultdict(list)
     for one in objects:
-        # rdma asks for those without a port first, then for each port. Special QPs
-        # of all ports have the same numbers and come after all others.
+        # rdma asks for what has no port first, then for each port. Special QPs have the
+        # same numbers on all ports and come last.
         last = type_ == "qp" and one.get("type") in SPECIAL_QPS
         if OWN[type_] in one:
             numbers[one.get("ifname"), one.get("port")].append((last, one[OWN[type_]]))
@@ -206,14 +203,14 @@ def _disorder(type_: str, objects: list[Object]) -> Iterator[str]:
 
 
 def _numbers(value: Any) -> Iterator[int]:
-    """Numbers in a field: one, several, or ranges of them."""
+    """The numbers in a field, which may have several, and ranges."""
     for part in value if isinstance(value, list) else [value]:
         first, _, last = str(part).partition("-")
         yield from range(int(first), int(last or first) + 1)
 
 
 def _plain(answer: Any) -> list[str]:
-    """Lines of an answer that is not a list of objects."""
+    """The lines of an answer that is not a list of objects."""
     if answer is None:
         return ["(nothing)"]
     if not isinstance(answer, list):
@@ -237,7 +234,7 @@ _LIST = re.compile(r"resource show (\w+)$")
 
 def _answers(said: Iterable[Sequence[Any]], ask: str, threads: Mapping[str, int],
              free: bool) -> Iterator[str]:
-    """Lines for the answers of one run of rdma."""
+    """The lines of the answers of one run of rdma."""
     said = [tuple(pair) for pair in said]
     lists = {m[1]: answer for command, answer in said
              if (m := _LIST.match(command)) and m[1] in OWN and isinstance(answer, list)}
@@ -258,16 +255,16 @@ def _answers(said: Iterable[Sequence[Any]], ask: str, threads: Mapping[str, int]
             yield f"{ask} {command}: {line}"
 
 
-# Attributes of netlink that are numbers of something, or drawn.
+# Attributes of netlink with numbers of objects, or random values.
 _NUMBERED = {1, 21, 22, 23, 24, 28, 42, 43, 60, 61, 62, 63, 64, 90}
-_ADDRESSES = {33, 34}       # of which the port may be chosen by the kernel
+_ADDRESSES = {33, 34}       # the kernel may choose the port
 _QPS = 19                   # numbers and ranges of numbers
 _KEYS = {48, 49}
 _LENGTH, _KERNEL_OWNER = 45, 29
 
 
 def _singles(said: Iterable[Sequence[Any]]) -> list[str]:
-    """Lines for answers about one object each: each kind of answer, how often."""
+    """The lines of answers about one object each, with how often each came."""
     lines: Counter[str] = Counter()
     for what, answer in said:
         if isinstance(answer, list):
@@ -288,8 +285,8 @@ def _singles(said: Iterable[Sequence[Any]]) -> list[str]:
 
 
 def _covered(held: Sequence[Place], shown: Sequence[Place]) -> Iterator[str]:
-    """What is true of a list in which objects came and went: of those that were there
-    all the time, how many are missing or twice; whether anything is twice; the order."""
+    """What holds for a list in which objects came and went: how many of those that were
+    there all the time are listed, whether any is listed twice, and the order."""
     times = Counter(map(tuple, shown))
     missing = sum(not times[tuple(one)] for one in held)
     twice = sum(n > 1 for n in times.values())
@@ -304,7 +301,7 @@ def _covered(held: Sequence[Place], shown: Sequence[Place]) -> Iterator[str]:
 
 
 def _churn(said: Object) -> list[str]:
-    """Lines for a command that was given many times while objects came and went."""
+    """The lines of a command that was given many times while objects came and went."""
     lines: Counter[str] = Counter()
     for run in said["runs"]:
         parts = [([one for one in said["held"] if _of_port(one, said) is of_port],
@@ -320,17 +317,17 @@ def _churn(said: Object) -> list[str]:
 
 
 def _of_port(one: Place, said: Object) -> bool:
-    """A special QP, behind those that come and go. The C tracker counts how many objects
+    """Returns true for a special QP, which comes last. The C tracker counts how many objects
     a dump has come to, so it shows what follows twice or not at all when one of those
     before it has come or gone."""
     return said["command"] == "resource show qp" and one[1:] in ([1, 0], [1, 1])
 
 
 def _dump(said: Object) -> list[str]:
-    """Lines for a dump that was read in parts, with something done in between."""
+    """The lines of a dump that was read in parts."""
     times = {part: sum(number in said["shown"] for number in said[part])
              for part in ("went", "came")}
-    # As numbers of one place each.
+    # All have one place.
     words = [*_covered([[n] for n in said["held"]], [[n] for n in said["shown"]]),
              *(f"{n} of {len(said[part])} that {part}" for part, n in times.items()),
              *(["interrupted"] if said["interrupted"] else []), f"end={said['end']}"]
@@ -338,7 +335,7 @@ def _dump(said: Object) -> list[str]:
 
 
 def lines(capture: Object) -> list[str]:
-    """All lines of one capture, as the guest has written it."""
+    """The lines of a capture that the guest has written."""
     result = []
     threads = capture.get("threads", {})
     for ask, said in capture.items():
@@ -357,26 +354,25 @@ def lines(capture: Object) -> list[str]:
     return result
 
 
-def spoilt(capture: Object) -> Iterator[tuple[str, Object]]:
-    """The same capture with one mistake, as a tracker could make it: pairs of what
-    is wrong and what would have been captured.
+def broken(capture: Object) -> Iterator[tuple[str, Object]]:
+    """The capture with one mistake each time, with what that is. A tracker could make them.
 
     A comparison that takes one of them for the original cannot detect this error.
     """
-    yield from _spoilt_lists(capture)
+    yield from _broken_lists(capture)
     if "churn" in capture:
         said = capture["churn"]
-        for what, run in _spoilt_run(said["runs"][-1], said["held"]):
+        for what, run in _broken_run(said["runs"][-1], said["held"]):
             yield f"{said['command']}: {what}", \
                 {"churn": said | {"runs": said["runs"][:-1] + [run]}}
     if "dump" in capture:
         said = capture["dump"]
-        for what, shown in _spoilt_order(said["shown"], said["held"]):
+        for what, shown in _broken_order(said["shown"], said["held"]):
             yield what, {"dump": said | {"shown": shown}}
         yield "another end", {"dump": said | {"end": "EFAULT"}}
 
 
-def _spoilt_lists(capture: Object) -> Iterator[tuple[str, Object]]:
+def _broken_lists(capture: Object) -> Iterator[tuple[str, Object]]:
     said = capture.get("-d", [])
     for place, (command, objects) in enumerate(said):
         match = _LIST.match(command)
@@ -388,7 +384,7 @@ def _spoilt_lists(capture: Object) -> Iterator[tuple[str, Object]]:
             changed = [command, objects[:i] + list(other) + objects[i + gone:]]
             return capture | {"-d": said[:place] + [changed] + said[place + 1:]}
 
-        for i, one in enumerate(objects[:SPOILT]):
+        for i, one in enumerate(objects[:BROKEN]):
             yield f"{command}: no {one}", instead(i, 1)
             yield f"{command}: twice {one}", instead(i, 1, one, one)
             for field in one:
@@ -397,26 +393,26 @@ def _spoilt_lists(capture: Object) -> Iterator[tuple[str, Object]]:
             if "pid" in one:
                 yield f"{command}: wrong pid in {one}", \
                     instead(i, 1, one | {"pid": NOBODY})
-        for i, (one, other) in enumerate(itertools.pairwise(objects[:SPOILT + 1])):
-            # Without an order of all, only numbers that must ascend can be exchanged.
+        for i, (one, other) in enumerate(itertools.pairwise(objects[:BROKEN + 1])):
+            # Where the order says nothing, only ascending numbers can be exchanged.
             if "free" in capture and any(one.get(field) != other.get(field)
                                          for field in ("ifname", "port", "type")):
                 continue
             yield f"{command}: exchanged {one} {other}", instead(i, 2, other, one)
 
 
-def _spoilt_run(run: Object, held: list[Place]) -> Iterator[tuple[str, Object]]:
+def _broken_run(run: Object, held: list[Place]) -> Iterator[tuple[str, Object]]:
     yield "another code", run | {"code": run["code"] + 1}
     yield "an error", run | {"errors": [*run["errors"], "error: Interrupted system call"]}
     yield "no JSON", run | {"form": "text"}
     if run["devices"]:
         yield "no device", run | {"devices": run["devices"][:-1]}
-    for what, shown in _spoilt_order(run["shown"], held):
+    for what, shown in _broken_order(run["shown"], held):
         yield what, run | {"shown": shown}
 
 
-def _spoilt_order(shown: list[Any], held: list[Any]) -> Iterator[tuple[str, list[Any]]]:
-    """Something that was held is left out, twice, exchanged for what follows it."""
+def _broken_order(shown: list[Any], held: list[Any]) -> Iterator[tuple[str, list[Any]]]:
+    """The list with an object left out, repeated, or exchanged with the next."""
     places = [i for i, one in enumerate(shown) if one in held]
     for i in places[:1] + places[-2:]:
         yield f"no {shown[i]}", shown[:i] + shown[i + 1:]

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""make compare: the C tracker and this one, told apart by what they show.
+"""`make compare`: what the C tracker and this one show of the same workloads.
 
-The same kernel, Debian's own as shipped, is booted twice: with Debian's RDMA
-modules as they are, and with ours. In both, the workloads of tests/compare run,
-and at each point where they hold still everything is asked of the kernel that
-the tool rdma can ask; where they do not, it is asked many times. The answers must
-be the same, in the same order, but for what is listed with its reason and its
-exact number in tests/compare/differences.toml.
+Debian's kernel is booted twice, with Debian's RDMA modules and with ours. In both, the
+workloads of tests/compare/guest run. Where they hold still, the kernel is asked all
+that the tool rdma can ask; where they do not, it is asked many times. The answers must
+be the same, in the same order. What differs is listed in differences.toml, with its
+reason and its exact number.
 """
 
 import concurrent.futures
@@ -20,8 +19,8 @@ import shutil
 import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from scripts.guest import qemu
 from scripts.kernel import modules
@@ -43,9 +42,9 @@ LIMIT = 3000        # seconds for one boot with all workloads; 300 on an idle ma
 SIDES = {"c": "the C tracker, Debian's binary modules",
          "rust": "rdma_restrack and the modules on top of it"}
 
-# Users of RDMA in the kernel outside drivers/infiniband. Debian's binaries know
-# the layout of Debian's ib_core, so ours need their own. Per folder of the
-# kernel: the option of the module that is wanted, then those of the others.
+# Users of RDMA outside drivers/infiniband. Debian's binaries know the layout of
+# Debian's ib_core, so they are built again for ours. For each folder of the kernel,
+# the option of the module that is wanted, then those of the others.
 KERNEL_USERS = {
     "drivers/nvme/host": ("NVME_RDMA", "NVME_CORE", "BLK_DEV_NVME", "NVME_FABRICS",
                           "NVME_FC", "NVME_TCP"),
@@ -54,7 +53,7 @@ KERNEL_USERS = {
                             "NVME_TARGET_PCI_EPF"),
     "net/rds": ("RDS_RDMA", "RDS", "RDS_TCP"),
 }
-# Of Debian's modules, those that the workloads need and that touch no RDMA.
+# Debian's modules that the workloads need and that do not use RDMA.
 NEUTRAL_MODULES = ("rds",)
 
 
@@ -62,7 +61,7 @@ NEUTRAL_MODULES = ("rds",)
 
 def _build(step: Step, kernel: Kernel, folder: str, out: Path, options: Sequence[str],
            *words: str) -> list[Path]:
-    """A folder of the kernel as an external module, with these options."""
+    """Builds a folder of the kernel as an external module; returns the modules."""
     out.mkdir(parents=True, exist_ok=True)
     wanted, *others = options
     step.run(kernel.root.enter(
@@ -76,8 +75,8 @@ def _build(step: Step, kernel: Kernel, folder: str, out: Path, options: Sequence
 
 
 def _c_modules(kernel: Kernel) -> Path:
-    """Debian's modules, and siw: Debian has none, so this one is made of Debian's
-    source, against Debian's headers."""
+    """The folder of modules with Debian's RDMA modules, and with siw, which Debian does not
+    ship, built from Debian's source."""
     build = modules.folder(kernel.variant)
     with Step("siw for the C tracker", "compare-siw") as step:
         built = _build(step, kernel, "drivers/infiniband/sw/siw", build / "siw-c",
@@ -87,7 +86,7 @@ def _c_modules(kernel: Kernel) -> Path:
 
 
 def _rust_modules(kernel: Kernel) -> Path:
-    """Ours, with the kernel's users of RDMA compiled against them."""
+    """The folder of modules with ours, and with users of RDMA built against them."""
     made = modules.build(kernel)
     build = modules.folder(kernel.variant)
     tree = build / "tree-compare"
@@ -123,7 +122,7 @@ def _add(step: Step, kernel: Kernel, tree: Path, built: Iterable[Path]) -> None:
 
 
 def _copy_selftests(kernel: Kernel) -> None:
-    """The kernel's selftests, to where a guest can read them."""
+    """Copies the kernel's selftests to where a guest can read them."""
     out = modules.folder(kernel.variant) / "selftests"
     for folder in ("rdma", "kselftest"):
         shutil.copytree(kernel.source / "tools/testing/selftests" / folder,
@@ -137,7 +136,7 @@ def _name(side: str) -> str:
 
 
 def _run(kernel: Kernel, side: str, folder: Path, chosen: str) -> Shown:
-    """Boots one side; what each capture says, by its name."""
+    """Boots one side; returns the lines of each capture, by its name."""
     name = _name(side)
     log = qemu.log_of(kernel, name).relative_to(CHECKOUT)
     say(f"booting {kernel.release} with {SIDES[side]} (log: {log})")
@@ -160,8 +159,8 @@ def _run(kernel: Kernel, side: str, folder: Path, chosen: str) -> Shown:
 
 
 def _run_both(kernel: Kernel, folders: dict[str, Path], chosen: str) -> dict[str, Shown]:
-    """Both sides at once: a guest does one thing after the other, mostly."""
-    # Before the guests, which would both find out by trying.
+    """Boots both sides at once; returns the lines of both."""
+    # Otherwise both guests would try KVM.
     qemu.accelerator_for(kernel)
     with concurrent.futures.ThreadPoolExecutor(len(folders)) as pool:
         try:
@@ -183,21 +182,20 @@ def _write(folder: Path, shown: Shown) -> None:
 
 # Differences
 
-class Meant:
-    """One entry of the list: what differs, where, and exactly how often."""
+@dataclass(frozen=True)
+class Expected:
+    """An entry of the list: what differs, where, and exactly how often."""
 
-    def __init__(self, entry: dict[str, Any]) -> None:
-        self.reason = entry["reason"]
-        self.where = entry.get("where", "*")
-        self.patterns: dict[str, str | None] = {"-": entry.get("c"), "+": entry.get("rust")}
-        self.words: list[str] = entry.get("words", [])      # the sides differ in these only
-        # Per workload: lines of C, lines of ours.
-        self.lines: dict[str, list[int]] | None = entry.get("lines")
-        self.each: str | None = entry.get("each")           # or one for each line like that
-        self.series: str | None = entry.get("series")
+    reason: str
+    where: str = "*"
+    c: str | None = None
+    rust: str | None = None
+    words: Sequence[str] = ()                   # the sides differ in these only
+    lines: dict[str, list[int]] | None = None   # per workload: lines of C, lines of ours
+    each: str | None = None                     # or one for each line like that
 
     def _fits(self, sign: str, text: str) -> bool:
-        pattern = self.patterns[sign]
+        pattern = self.c if sign == "-" else self.rust
         return pattern is not None and re.fullmatch(pattern, text) is not None
 
     def _knows(self, name: str) -> bool:
@@ -205,7 +203,7 @@ class Meant:
             and (self.lines is None or _workload(name) in self.lines)
 
     def match(self, name: str, changed: Sequence[Change]) -> list[int]:
-        """Those of the lines, pairs of a sign and a text, that are meant."""
+        """The indices of the lines that are expected."""
         if not self._knows(name):
             return []
         if not self.words:
@@ -234,14 +232,12 @@ def _workload(name: str) -> str:
     return name.partition("/")[0]
 
 
-def _meant(series: str) -> list[Meant]:
-    with DIFFERENCES.open("rb") as file:
-        entries = [Meant(entry) for entry in tomllib.load(file)["difference"]]
-    return [entry for entry in entries if not entry.series or entry.series == series]
+def _expected() -> list[Expected]:
+    return [Expected(**entry) for entry in tomllib.loads(DIFFERENCES.read_text())["difference"]]
 
 
 def _changed(sides: Sequence[list[str]]) -> Iterator[Change]:
-    """The lines that one side has and the other one has not, with signs, in order."""
+    """The lines that only one side has, with a sign, in order."""
     theirs, ours = sides
     theirs = [line for line in theirs if captures.MAY not in line]
     for how, a, b, c, d in difflib.SequenceMatcher(
@@ -252,15 +248,15 @@ def _changed(sides: Sequence[list[str]]) -> Iterator[Change]:
 
 
 class Judgement:
-    """What differs in one capture: every line, those that nobody meant, and how many
+    """What differs in one capture: all lines, those that are unexpected, and how many
     lines each entry of the list explains."""
 
-    def __init__(self, name: str, sides: Sequence[list[str]], meant: Iterable[Meant]) -> None:
+    def __init__(self, name: str, sides: Sequence[list[str]], expected: Iterable[Expected]) -> None:
         self.changed = list(_changed(sides))
-        self.reasons = [None] * len(self.changed)
+        self.reasons: list[str | None] = [None] * len(self.changed)
         self.tally: Tally = Counter()
-        self.odd = []
-        for number, entry in enumerate(meant):
+        self.unexpected = []
+        for number, entry in enumerate(expected):
             found = [i for i in entry.match(name, self.changed) if not self.reasons[i]]
             for i in found:
                 self.reasons[i] = entry.reason
@@ -268,41 +264,41 @@ class Judgement:
             wanted = sum(bool(re.fullmatch(entry.each, line)) for line in sides[1]) \
                 if entry.each and fnmatch.fnmatchcase(name, entry.where) else len(found)
             if wanted != len(found):
-                self.odd.append(f"{len(found)} lines instead of {wanted}: {entry.reason}")
-        self.odd += [f"{sign}{line}" for (sign, line), reason
+                self.unexpected.append(f"{len(found)} lines instead of {wanted}: {entry.reason}")
+        self.unexpected += [f"{sign}{line}" for (sign, line), reason
                      in zip(self.changed, self.reasons) if not reason]
-        # What is wrong on both sides is no difference.
-        self.odd += [f" {line}" for line in sides[0]
+        # Wrong on both sides, which is no difference.
+        self.unexpected += [f" {line}" for line in sides[0]
                      if captures.WRONG in line and line in sides[1]]
 
     def verdict(self) -> tuple[list[str], Tally]:
-        return self.odd, self.tally
+        return self.unexpected, self.tally
 
 
-def _compare(shown: dict[str, Shown], meant: list[Meant]) -> tuple[list[str], Tally]:
-    """Writes the whole diff; the lines of it that nobody meant, and the tally."""
-    odd, diff = [], []
+def _compare(shown: dict[str, Shown], expected: list[Expected]) -> tuple[list[str], Tally]:
+    """Writes the whole diff; returns the unexpected lines and the tally."""
+    unexpected, diff = [], []
     tally: Tally = Counter()
     for name in sorted(shown["c"].keys() | shown["rust"].keys()):
         sides = [shown[side].get(name, ["(no such capture)"]) for side in SIDES]
-        judged = Judgement(name, sides, meant)
+        judged = Judgement(name, sides, expected)
         tally += judged.tally
-        odd += [f"{name}: {line}" for line in judged.odd]
+        unexpected += [f"{name}: {line}" for line in judged.unexpected]
         if judged.changed:
             diff.append(f"==== {name}")
-        diff += [f"{sign}{line}" + (f"    [meant: {reason}]" if reason else "")
+        diff += [f"{sign}{line}" + (f"    [expected: {reason}]" if reason else "")
                  for (sign, line), reason in zip(judged.changed, judged.reasons)]
-        odd += [f"{name}: not reached by {SIDES[side]}: {lines[0]}"
+        unexpected += [f"{name}: not reached by {SIDES[side]}: {lines[0]}"
                 for side, lines in zip(SIDES, sides)
                 if name.endswith("/wrong") and lines != ["(no such capture)"]]
     (OUT / "diff.txt").write_text("".join(f"{line}\n" for line in diff))
-    (OUT / "unexpected.txt").write_text("".join(f"{line}\n" for line in odd))
-    return odd, tally
+    (OUT / "unexpected.txt").write_text("".join(f"{line}\n" for line in unexpected))
+    return unexpected, tally
 
 
-def _miscounted(meant: list[Meant], tally: Tally, ran: set[str]) -> Iterator[str]:
+def _miscounted(expected: list[Expected], tally: Tally, ran: set[str]) -> Iterator[str]:
     """Entries of the list that explain more or fewer lines than they say."""
-    for number, entry in enumerate(meant):
+    for number, entry in enumerate(expected):
         for workload, wanted in sorted((entry.lines or {}).items()):
             seen = [tally[number, workload, sign] for sign in "-+"]
             if workload in ran and seen != wanted:
@@ -311,9 +307,10 @@ def _miscounted(meant: list[Meant], tally: Tally, ran: set[str]) -> Iterator[str
             yield f"no line at all: {entry.reason}"
 
 
-def _unseen(folder: Path, shown: dict[str, Shown], meant: list[Meant]) -> tuple[int, list[str]]:
-    """Mistakes that would pass: each capture of ours is spoilt, and compared with the one
-    of C's by the list of what is meant.
+def _unseen(folder: Path, shown: dict[str, Shown],
+            expected: list[Expected]) -> tuple[int, list[str]]:
+    """Breaks each capture of ours and compares it with the one of C's; returns how many were
+    tried, and those that were not noticed.
 
     Says how many were tried, too. Large captures have nothing that small ones lack.
     """
@@ -324,47 +321,47 @@ def _unseen(folder: Path, shown: dict[str, Shown], meant: list[Meant]) -> tuple[
         name = f"{path.parent.name}/{path.stem}"
         theirs = shown["c"].get(name, [])
         capture = json.loads(path.read_text())
-        original = Judgement(name, [theirs, captures.lines(capture)], meant).verdict()
-        for what, spoilt in captures.spoilt(capture):
+        original = Judgement(name, [theirs, captures.lines(capture)], expected).verdict()
+        for what, broken in captures.broken(capture):
             tried += 1
-            if Judgement(name, [theirs, captures.lines(spoilt)],
-                         meant).verdict() == original:
+            if Judgement(name, [theirs, captures.lines(broken)],
+                         expected).verdict() == original:
                 unseen.append(f"{name}: {what}")
     return tried, unseen
 
 
 def run(kernel: Kernel) -> int:
-    """Everything, with a verdict; the exit code."""
-    # For the guest's shell, which is not to take wildcards for names of files.
+    """Runs the comparison; returns the exit code."""
+    # So that the guest's shell does not expand wildcards.
     chosen = shlex.join(os.environ.get("ONLY", "").split())
     folders = {"c": _c_modules(kernel), "rust": _rust_modules(kernel)}
     _copy_selftests(kernel)
     OUT.mkdir(parents=True, exist_ok=True)
     shown = _run_both(kernel, folders, chosen)
-    meant = _meant(kernel.variant.series)
-    odd, tally = _compare(shown, meant)
-    stale = list(_miscounted(meant, tally, set(map(_workload, shown["c"]))))
+    expected = _expected()
+    unexpected, tally = _compare(shown, expected)
+    stale = list(_miscounted(expected, tally, set(map(_workload, shown["c"]))))
 
     tried, unseen = _unseen(qemu.results_of(kernel, _name("rust")) / "captures",
-                            shown, meant)
+                            shown, expected)
 
     where = OUT.relative_to(CHECKOUT)
     say(f"{tried} captures with a mistake in them: {len(unseen)} look like the original")
     for line in unseen[:10]:
         print(f"UNSEEN {line[:200]}")
-    for number, entry in enumerate(meant):
+    for number, entry in enumerate(expected):
         if seen := sum(n for (of, _, _), n in tally.items() if of == number):
-            say(f"meant, {seen} lines: {entry.reason}")
+            say(f"expected, {seen} lines: {entry.reason}")
     for line in stale:
         print(f"COUNT {line}")
-    for line in odd[:40]:
+    for line in unexpected[:40]:
         print(f"DIFFERENCE {line[:200]}")
     say(f"captures: {where}/c, {where}/rust; all differences: {where}/diff.txt; "
-        f"those not meant: {where}/unexpected.txt")
+        f"those not expected: {where}/unexpected.txt")
     number = len(shown["c"])
     if not number:
         print("FAILED compare: nothing was captured")
         return 1
     print(f"compare: {number} captures, {sum(map(len, shown['c'].values()))} lines, "
-          f"{len(odd)} differences not meant, {len(stale)} wrong counts", flush=True)
-    return 1 if odd or stale or unseen else 0
+          f"{len(unexpected)} unexpected differences, {len(stale)} wrong counts", flush=True)
+    return 1 if unexpected or stale or unseen else 0

@@ -33,11 +33,11 @@ def dumped(*shown: int, held: Iterable[int] = (), went: Iterable[int] = (),
                      "interrupted": interrupted}}
 
 
-def meant(**entry: object) -> comparison.Meant:
-    return comparison.Meant({"reason": "r"} | entry)
+def expected(**entry: Any) -> comparison.Expected:
+    return comparison.Expected("r", **entry)
 
 
-def judge(theirs: list[str], ours: list[str], *entries: comparison.Meant,
+def judge(theirs: list[str], ours: list[str], *entries: comparison.Expected,
           name: str = "w-rxe/00-a") -> comparison.Judgement:
     return comparison.Judgement(name, [theirs, ours], entries)
 
@@ -97,8 +97,8 @@ class Moving(unittest.TestCase):
             {"code": 0, "errors": [], "form": "JSON", "devices": ["dev0"], "shown": shown}]}}
             for shown in (held, held[:1]))
         all_lines, fewer_lines = captures.lines(whole), captures.lines(part)
-        self.assertFalse(judge(fewer_lines, all_lines).odd)
-        self.assertTrue(judge(all_lines, fewer_lines).odd)
+        self.assertFalse(judge(fewer_lines, all_lines).unexpected)
+        self.assertTrue(judge(all_lines, fewer_lines).unexpected)
 
     def test_dump_says_who_was_shown(self) -> None:
         self.assertEqual(
@@ -110,45 +110,49 @@ class Moving(unittest.TestCase):
     def test_spoilt_captures_have_other_lines(self) -> None:
         for capture in (listed(pd(1, pid=7), pd(2, pid=7), pd(3)), churned(1, 2, 3, held=(1, 2, 3)),
                         dumped(1, 2, 3, held=(1, 2, 3))):
-            what = dict(captures.spoilt(capture))
+            what = dict(captures.broken(capture))
             self.assertTrue(any("no " in mistake for mistake in what))
             self.assertTrue(any("twice" in mistake for mistake in what))
             self.assertTrue(any("exchanged" in mistake for mistake in what))
-            for mistake, spoilt in what.items():
-                self.assertNotEqual(captures.lines(spoilt), captures.lines(capture), mistake)
+            for mistake, broken in what.items():
+                self.assertNotEqual(captures.lines(broken), captures.lines(capture), mistake)
 
 
 class Differences(unittest.TestCase):
+    def test_list_is_well_formed(self) -> None:
+        for entry in comparison._expected():
+            self.assertTrue(entry.c or entry.rust or entry.words, entry.reason)
+
     def test_other_order_is_a_difference(self) -> None:
-        self.assertTrue(judge(["a", "b"], ["b", "a"]).odd)
-        self.assertFalse(judge(["a", "b"], ["a", "b"]).odd)
+        self.assertTrue(judge(["a", "b"], ["b", "a"]).unexpected)
+        self.assertFalse(judge(["a", "b"], ["a", "b"]).unexpected)
 
     def test_mistake_of_both_sides_is_reported(self) -> None:
         line = f"x {captures.WRONG}y"
-        self.assertTrue(judge([line], [line]).odd)
+        self.assertTrue(judge([line], [line]).unexpected)
 
     def test_count_is_exact(self) -> None:
-        entry = meant(rust="a.", lines={"w-rxe": [0, 2]})
+        entry = expected(rust="a.", lines={"w-rxe": [0, 2]})
         for ours, right in ((["a1"], False), (["a1", "a2"], True),
                             (["a1", "a2", "a3"], False)):
             judged = judge([], ours, entry)
-            self.assertFalse(judged.odd)
+            self.assertFalse(judged.unexpected)
             wrong = list(comparison._miscounted([entry], judged.tally, {"w-rxe"}))
             self.assertEqual(not wrong, right)
 
     def test_count_is_for_its_workloads(self) -> None:
-        entry = meant(rust="a.", lines={"w-rxe": [0, 1]})
-        self.assertTrue(judge([], ["a1"], entry, name="v-rxe/00-a").odd)
+        entry = expected(rust="a.", lines={"w-rxe": [0, 1]})
+        self.assertTrue(judge([], ["a1"], entry, name="v-rxe/00-a").unexpected)
         self.assertFalse(list(comparison._miscounted([entry], judge([], []).tally, {"v-rxe"})))
 
     def test_one_for_each_line_is_exact(self) -> None:
-        entry = meant(rust="x.*", each="d.*")
-        self.assertFalse(judge(["d1"], ["d1", "x1"], entry).odd)
-        self.assertTrue(judge(["d1"], ["d1"], entry).odd)
-        self.assertTrue(judge(["d1"], ["d1", "x1", "x2"], entry).odd)
+        entry = expected(rust="x.*", each="d.*")
+        self.assertFalse(judge(["d1"], ["d1", "x1"], entry).unexpected)
+        self.assertTrue(judge(["d1"], ["d1"], entry).unexpected)
+        self.assertTrue(judge(["d1"], ["d1", "x1", "x2"], entry).unexpected)
 
     def test_words_differ_and_nothing_else(self) -> None:
-        entry = meant(words=["pid"], c="", rust="pid=1", lines={"w-rxe": [1, 1]})
+        entry = expected(words=["pid"], c="", rust="pid=1", lines={"w-rxe": [1, 1]})
         for theirs, ours, right in (("a b", "a pid=1 b", True), ("a b", "a pid=2 b", False),
                                     ("a b", "a pid=1 c", False), ("a b", "a pid=1", False)):
-            self.assertEqual(not judge([theirs], [ours], entry).odd, right, ours)
+            self.assertEqual(not judge([theirs], [ours], entry).unexpected, right, ours)

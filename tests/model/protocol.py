@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make model`: the protocols of tests/model/, explored by spin.
+"""`make model`: spin explores the models of tests/model in every interleaving.
 
-A protocol itself must have no error. Then it is broken on purpose, in each way
-that its model offers, and each time there must be one, or the check is worth
-nothing.
+A model must have no error. Then it is broken in each way that it offers, and each time
+spin must find an error.
 """
 
 import re
@@ -14,18 +13,17 @@ from scripts.progress import Step, Word, say
 
 MODELS = CHECKOUT / "tests/model"
 
-# What the explorer that spin makes is compiled with, and its own flags, by what
-# it looks for.
+# Flags for the compilation of spin's verifier, and for its run.
 Flags = tuple[list[str], list[str]]
 SAFETY: Flags = (["-DSAFETY", "-DNOCLAIM"], [])
 LIVENESS: Flags = (["-DNFAIR=4"], ["-a", "-f"])
-# States in a packed form; in all less than 1.5 GB of memory.
+# States are packed and take at most 1.5 GB of memory.
 BUILD_FLAGS = ["-O2", "-DCOLLAPSE", "-DMEMLIM=1500"]
 FLAGS = ["-m2000000", "-w25"]
 
-# The runs for each model: what they are for, what of the model is used, and how
-# they are done. What finds most errors soonest comes first. With a walk there are
-# so many states that of four buckets only those hashes are tried which part last.
+# The runs for each model: their names, definitions for the model, and flags. Those that
+# find most errors soonest come first. A walk has so many states that with four buckets
+# only the hashes that part last are tried.
 RUNS: dict[str, dict[str, tuple[list[str], Flags]]] = {
     "restrack": {
         "assertions, deadlock": ([], SAFETY),
@@ -45,7 +43,7 @@ RUNS: dict[str, dict[str, tuple[list[str], Flags]]] = {
 
 
 def mutants(model: str) -> list[str]:
-    """What the model can be broken with, in the order of the file."""
+    """The definitions that break the model, in the order of the file."""
     text = (MODELS / f"{model}.pml").read_text()
     return list(dict.fromkeys(re.findall(r"MUTANT_\w+", text)))
 
@@ -65,13 +63,13 @@ def explore(step: Step, root: BuildRoot, model: str, mutant: str | None) -> tupl
     for name, (defines, (build, explore_with)) in RUNS[model].items():
         run("spin", *defines, *([f"-D{mutant}"] if mutant else []), "-a",
             MODELS / f"{model}.pml")
-        run("gcc", *BUILD_FLAGS, *build, "-o", "explorer", "pan.c")
+        run("gcc", *BUILD_FLAGS, *build, "-o", "verifier", "pan.c")
         said = out / "said"
-        run("sh", "-c", f"./explorer {' '.join(FLAGS + explore_with)} >said")
+        run("sh", "-c", f"./verifier {' '.join(FLAGS + explore_with)} >said")
         text = said.read_text()
         step.note(text)
         if not re.search(r"errors: \d", text):
-            step.fail(f"{name}: the explorer came to no verdict")
+            step.fail(f"{name}: the verifier came to no verdict")
         if "errors: 0" not in text:
             why = re.search(r"^pan:\d+: +(.*?) \(at depth", text, re.MULTILINE)
             return states, f"{name}: {why[1] if why else 'an error'}"

@@ -1,12 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make mutants`: the module broken on purpose, one way at a time, and the test that notices.
+"""`make mutants`: breaks the module, one way at a time, and looks which test notices.
 
-tests/mutants/mutants.toml has the ways. They are tried in copies of the checkout in
-build/mutants, one for each processor, which is where this file runs as a program; the checkout
-is not touched. Each mutant names the suite, or the guest test, that is to catch it, and that
-one runs first; if it does not, all KUnit suites run. A mutant that no test catches is a test
-that is missing. Some show only on another kernel than the debug kernel, and are tried where
-KERNEL asks for it.
+mutants.toml has the ways. They are tried in copies of the checkout in build/mutants, one
+for each processor; there this file runs as a program. Each mutant names the suite, or the
+guest test, that is to catch it. That one runs first, then all KUnit suites. A mutant that
+no test catches is a test that is missing. Some mutants need another kernel than the debug
+kernel and are tried where KERNEL= asks for it.
 """
 
 import itertools
@@ -32,21 +31,20 @@ from tests import results, suites
 
 MUTANTS = CHECKOUT / "tests/mutants/mutants.toml"
 COPIES = BUILD / "mutants"
-# Where a copy leaves what its mutants came to: for each the name and the members of an Outcome.
+# The results of a copy: for each mutant the name and the members of an Outcome.
 TABLE = "build/mutants.json"
 
 SUITES = "restrack_*"
-# Seconds for a boot with some suites, hangs included (that is how some mutants are caught), and
-# for one with all of them.
+# Seconds for a boot with some suites, and for one with all. Some mutants are caught by a hang.
 LIMIT, LIMIT_ALL = 150, 400
-# How many times as long as some suites a guest test takes.
+# A guest test takes so many times as long as some suites.
 GUEST_TEST = 4
 FAILURE = r"(?:EXPECTATION|ASSERTION) FAILED|not ok \d"
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a mutant came to."""
+    """The result of a mutant."""
 
     caught: bool
     said: str           # which test caught it, or what went wrong
@@ -54,11 +52,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Mutant:
-    """One way to break the module: texts that are replaced in one file."""
+    """A way to break the module: texts to replace in one file."""
 
     name: str
     file: str
-    # Pairs of texts: what is there once, and what takes its place.
+    # Pairs of a text that is there once, and the one that replaces it.
     edits: tuple[tuple[str, str], ...]
     by: str             # a glob of KUnit suites, or a guest test (listing.sh)
     kernel: str         # the kernel on which that notices
@@ -79,7 +77,7 @@ class Mutant:
         return self.by.endswith(".sh")
 
     def edited(self) -> str:
-        """The text of the file, broken."""
+        """The text of the broken file."""
         if not self.path.exists():
             raise Failed(self.name, f"there is no {self.file}")
         text = self.path.read_text()
@@ -94,7 +92,7 @@ class Mutant:
         self.path.write_text(self.edited())
 
     def build(self, booted: Kernel) -> Modules:
-        """Only what the file is a part of."""
+        """Builds only what the file is a part of."""
         if self.file.startswith("scripts/ib_core/"):
             return modules.build(booted)
         modules.build_restrack(booted, modules.folder(booted.variant) / "module")
@@ -102,7 +100,7 @@ class Mutant:
 
 
 def stale() -> list[str]:
-    """What is wrong with the list: mutants that cannot be applied, names that are not unique."""
+    """The mutants that cannot be applied, or share a name, and why."""
     wrong, names = [], set()
     for mutant in Mutant.read():
         if mutant.name in names:
@@ -116,7 +114,7 @@ def stale() -> list[str]:
 
 
 def kunit(booted: Kernel, made: Modules, names: str) -> str | None:
-    """What the first test that failed is called, or what else went wrong."""
+    """Runs KUnit suites; returns the first test that failed, or what else went wrong."""
     command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     slower = suites.SLOWER.get(booted.variant.kernel, 1)
     cmdline = (f"kunit.filter_glob={names} loglevel=7 "
@@ -143,7 +141,7 @@ def first_failure(log: str, why: str) -> str | None:
 
 
 def guest_test(booted: Kernel, made: Modules, script: str) -> str | None:
-    """The same for a script of tests/guest."""
+    """Runs a guest test; returns what failed."""
     tests = [test for test in results.guest_tests() if test.path.name == script]
     if not tests:
         raise Failed(script, "is not a guest test")
@@ -172,7 +170,7 @@ def asked() -> list[Mutant]:
 
 
 def share(mutants: Iterable[Mutant], number: int, nr: int) -> list[Mutant]:
-    """One of so many parts that take about as long as each other.
+    """One of so many parts that take about the same time.
 
     Those for guest tests are together: their tests must pass on the module as it is first.
     """
@@ -184,7 +182,7 @@ def share(mutants: Iterable[Mutant], number: int, nr: int) -> list[Mutant]:
 
 
 def try_all(mutants: list[Mutant], with_suites: bool) -> list[tuple[str, bool, str]]:
-    """What each of them came to; in a copy. The module as it is comes first."""
+    """Tries the mutants, after the unbroken module, in a copy; returns their results."""
     booted = kernels.get(variant())
     made = modules.build(booted)
     for by in [*([SUITES] if with_suites else []),
@@ -209,7 +207,7 @@ def try_all(mutants: list[Mutant], with_suites: bool) -> list[tuple[str, bool, s
 
 
 def copy(files: Iterable[Path], into: Path) -> None:
-    """Brings a copy up to date; what does not change keeps its time, for make."""
+    """Brings a copy up to date. Files that do not change keep their time, for make."""
     (into / "build").mkdir(parents=True, exist_ok=True)
     (into / TABLE).unlink(missing_ok=True)
     names = {path.relative_to(CHECKOUT) for path in files}
@@ -226,7 +224,7 @@ def copy(files: Iterable[Path], into: Path) -> None:
 
 
 def run(files: Iterable[Path]) -> int:
-    """Tries the mutants, in as many copies of these files as there are processors."""
+    """Tries the mutants in copies of these files; returns the exit code."""
     if wrong := stale():
         raise Failed("mutants", "; ".join(wrong), MUTANTS)
     names = [mutant.name for mutant in asked()]
