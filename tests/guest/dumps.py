@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""What a reader of the lists may rely on, one test per name:
+"""Tests what a reader of the lists may rely on:
 
 	dumps.py TEST DEVICE [OTHER-DEVICE]
 
@@ -32,8 +32,8 @@ KEPT = 300          # objects that live through everything
 HELD = 3000         # PDs of a list of many messages
 CHURN = 700         # objects that come and go beside them
 ROUNDS = 15         # lists under churn
-SMALL, LARGE = 4096, 65536      # bytes that a reader has room for
-GSI = 1             # number of the QP for general services, which every port has
+SMALL, LARGE = 4096, 65536      # bytes of a reader's buffer
+GSI = 1             # the number of the GSI QP of every port
 
 problems = []
 
@@ -44,7 +44,7 @@ def check(right: object, what: str) -> None:
 
 
 def tool(*words: str) -> list[Any]:
-    """What rdma says as JSON; it must say so to its end."""
+    """The JSON that rdma prints; it must succeed."""
     done = subprocess.run(["rdma", "-j", *words], text=True, capture_output=True,
                           timeout=60, check=False)
     what = " ".join(words)
@@ -63,10 +63,10 @@ def ascending(numbers: list[int], what: str) -> None:
 
 
 def listed(type_: str, key: str, device: str) -> Counter[int]:
-    """The numbers in the list of that type, as rdma prints it."""
+    """The numbers in rdma's list of that type."""
     found = [one[key] for one in tool("resource", "show", type_)
              if one["ifname"] == device]
-    # What has a port comes behind what has none, and QP 0 and 1 come last.
+    # QPs with a port follow those without, and QP 0 and 1 come last.
     if type_ != "qp":
         ascending(found, type_)
     return Counter(found)
@@ -112,7 +112,7 @@ class Dump:
 
 
 def forked(work: Callable[[], object]) -> int:
-    """A process that works until it is killed."""
+    """Starts a process that works until it is killed; returns its pid."""
     child = os.fork()
     if child:
         return child
@@ -133,7 +133,7 @@ def stop(child: int) -> None:
 
 
 def churn(device: str) -> None:
-    """Makes and destroys as fast as it can."""
+    """Makes and destroys objects without pause."""
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.pd("pd", "ctx")
@@ -166,7 +166,7 @@ def one_pd(device: str) -> None:
 
 
 def pds(device: str) -> Verbs:
-    """Just PDs: a CM_ID that is bound has one more."""
+    """Makes PDs without a CM_ID, which would have one of its own."""
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.many("pd", "pd", KEPT, "ctx")
@@ -191,8 +191,8 @@ LISTS = {"pd": "pdn", "mr": "mrn", "qp": "lqpn", "cm_id": "cm-idn"}
 
 
 def list_under_churn_is_exact(device: str, other: str) -> None:
-    """Whoever is there all the time is in each list, once; nobody is twice; and the
-    list comes to its end."""
+    """Objects that are there all the time are in each list once, none is listed twice, and
+    the list is complete."""
     verbs = keep(device)
     kept = {name: listed(name, key, device) for name, key in LISTS.items()}
     for name, found in kept.items():
@@ -207,7 +207,7 @@ def list_under_churn_is_exact(device: str, other: str) -> None:
             twice = [n for n, count in found.items() if count > 1]
             others += len(found.keys() - kept[name].keys())
             check(not lost and not twice, f"{name}, {i}: lost {lost[:5]}, twice {twice[:5]}")
-        # This device has QPs of ports, and so has the next one.
+        # Both devices have QPs of ports.
         check(listed("qp", "lqpn", other)[GSI] == 1, f"qp, {i}: {other} is not there")
         tool("statistic")
         tool("statistic", "qp", "show")
@@ -217,7 +217,7 @@ def list_under_churn_is_exact(device: str, other: str) -> None:
 
 
 def busy_device_does_not_end_the_list(device: str, other: str) -> None:
-    """The list of the next device comes after one that is busy."""
+    """The list of a device follows that of a busy one."""
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.many("pd", "pd", HELD, "ctx")
@@ -226,20 +226,20 @@ def busy_device_does_not_end_the_list(device: str, other: str) -> None:
     child = forked(lambda: one_pd(device))
     for i in range(ROUNDS):
         found = Counter(one["ifname"] for one in tool("resource", "show", "pd"))
-        # Each has the PD of the kernel, too.
+        # Each device has a PD of the kernel, too.
         check(HELD < found[device] <= HELD + 2, f"{i}: {found[device]} on {device}")
         check(found[other] == 2, f"{i}: {found[other]} on {other}")
     stop(child)
 
 
 def list_is_a_snapshot(device: str) -> None:
-    """A list is what was there when it began, less what went before its turn."""
+    """A list has what was there when it began, but for what went meanwhile."""
     verbs = pds(device)
     dump = Dump(device)
     dump.read()
     check(dump.found, "nothing in the first datagram")
     before = Dump(device, size=LARGE).finish().found
-    # The last one in the list, and one that has been shown.
+    # The last one in the list, and one that was shown already.
     verbs.destroy(f"pd{KEPT - 1}", "pd1")
     verbs.pd("new", "ctx")
     after = Dump(device, size=LARGE).finish().found
@@ -255,7 +255,7 @@ def list_is_a_snapshot(device: str) -> None:
 
 
 def lists_do_not_disturb_each_other(device: str) -> None:
-    """Dumps at the same time do not know of each other."""
+    """Two dumps at a time are independent."""
     verbs = pds(device)
     first, second = Dump(device), Dump(device)
     first.read()
@@ -270,7 +270,7 @@ def lists_do_not_disturb_each_other(device: str) -> None:
 
 
 def _srqs(device: str, qps: int, others: int) -> Verbs:
-    """An SRQ with QPs whose numbers are not neighbours, and others before and behind it."""
+    """Makes an SRQ with QPs whose numbers are no neighbours, between other SRQs."""
     verbs = Verbs()
     verbs.context("ctx", device)
     verbs.pd("pd", "ctx")
@@ -285,9 +285,8 @@ def _srqs(device: str, qps: int, others: int) -> Verbs:
 
 
 def object_larger_than_a_message_is_listed(device: str) -> None:
-    """What does not fit the message at hand comes in the next one, and is an error only
-    where it does not fit the reader's buffer; then nothing is wrong with it, nor with
-    other lists."""
+    """An object that does not fit the rest of a message comes in the next one. It is an
+    error only if it does not fit the reader's buffer, and then other lists still work."""
     for others in (0, 60):
         verbs = _srqs(device, 400, others)
         dump = Dump(device, "srq", LARGE).finish()
@@ -311,7 +310,7 @@ def object_larger_than_a_message_is_listed(device: str) -> None:
 
 
 def churn_does_not_hide_an_error(device: str) -> None:
-    """The error of a list is not hidden by what comes and goes."""
+    """The error of a list is the same under churn."""
     verbs = _srqs(device, 400, 60)
 
     def work() -> None:
@@ -332,7 +331,7 @@ def churn_does_not_hide_an_error(device: str) -> None:
 
 
 def qps_of_an_srq_are_all_listed(device: str) -> None:
-    """A list of QPs that does fit is whole."""
+    """A list of QPs that fits is complete."""
     verbs = _srqs(device, 50, 0)
     dump = Dump(device, "srq").finish()
     check(not dump.error and len(dump.found) == 1, f"{dump.found}, error {dump.error}")
@@ -348,7 +347,7 @@ def _range(part: Any) -> range:
 
 
 def list_says_nothing_of_another_device(device: str) -> None:
-    """A dump that was begun says nothing of the device that comes in the place of its own."""
+    """A dump does not go on with a new device of the same name."""
     verbs = pds(device)
     before = Dump(device, size=LARGE).finish().found
     dump = Dump(device)
@@ -362,7 +361,7 @@ def list_says_nothing_of_another_device(device: str) -> None:
     subprocess.run(["rdma", "dev", "set", device, "name", renamed], check=True)
     dump.finish()
     check(dump.error, "the dump ended as if nothing had been")
-    # One message was made before the device went.
+    # One message was made before the device was removed.
     check(dump.datagrams <= 3, f"{dump.datagrams} datagrams")
     check(dump.found == before[:len(dump.found)], f"listed {dump.found}")
     verbs.close()
@@ -377,7 +376,7 @@ def module_users(name: str) -> int:
 
 
 def half_read_list_holds_ib_core(device: str) -> None:
-    """A dump that is not read to its end holds ib_core, and lets go when its socket is closed."""
+    """A dump that is not read to its end keeps ib_core loaded until its socket is closed."""
     verbs = pds(device)
     before = module_users("ib_core")
     dumps = [Dump(device) for _ in range(20)]
@@ -393,7 +392,7 @@ def half_read_list_holds_ib_core(device: str) -> None:
 
 
 class Group:
-    """A memory cgroup with one process, which works in steps that its parent waits for."""
+    """A memory cgroup with one process, whose parent waits for each of its steps."""
 
     def __init__(self, work: Callable[[], Iterator[None]]) -> None:
         root = Path("/sys/fs/cgroup")
@@ -412,11 +411,11 @@ class Group:
         if not self.child:
             try:
                 self.set("cgroup.procs", os.getpid())
-                # From here on the work says when a step is done.
+                # The work yields after each step.
                 for _ in work():
                     os.write(tell, b".")
                     os.read(go, 1)
-            except BaseException as error:  # pylint: disable=broad-exception-caught
+            except BaseException as error:
                 print("in the cgroup:", repr(error), flush=True)
             finally:
                 os._exit(1)
@@ -447,7 +446,7 @@ class Group:
 
 
 def keys_are_charged_to_the_reader(device: str) -> None:
-    """What a dump keeps between messages is charged to its reader, and given back."""
+    """The memory of a dump is charged to its reader, and freed."""
     number, kept = 100, 100 * HELD * 8
 
     def work() -> Iterator[None]:
@@ -483,7 +482,7 @@ def keys_are_charged_to_the_reader(device: str) -> None:
 
 
 def list_without_memory_is_whole(device: str) -> None:
-    """A reader who may have no more memory gets a whole list, in whatever order."""
+    """A reader at its memory limit gets a complete list, in any order."""
     number = 40000
 
     def work() -> Iterator[None]:
@@ -518,7 +517,7 @@ def list_without_memory_is_whole(device: str) -> None:
 
 
 def summary_counts_xrc_domains(device: str) -> None:
-    """XRC domains are in it."""
+    """The summary has XRC domains."""
     found = tool("resource", "show", device)[0].get("xrcd")
     check(found == 0, f"xrcd in the summary: {found}")
 

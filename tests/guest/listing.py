@@ -1,7 +1,7 @@
 #!/usr/bin/python3 -IS
 # SPDX-License-Identifier: GPL-2.0
 """
-Looks through what `rdma -j resource show` said:
+Checks the output of `rdma -j resource show`:
 
 	listing.py DIRECTORY PID COMM TYPE=N...
 

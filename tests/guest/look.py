@@ -1,6 +1,6 @@
 #!/usr/bin/python3 -B
 # SPDX-License-Identifier: GPL-2.0
-"""Reads all lists of some devices, again and again, whether they are there or not:
+"""Reads all lists of some devices again and again; they may be gone:
 
 	look.py DEVICE...
 """
@@ -26,5 +26,5 @@ while True:
             connection = netlink.Connection()
             connection.answer(netlink.COMMANDS[name], where, netlink.DUMP)
             connection.close()
-    # Others are to get something done, too.
+    # Leaves half of the time to others.
     time.sleep(max(0.01, time.monotonic() - begin))

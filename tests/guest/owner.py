@@ -33,7 +33,7 @@ SYS_EXIT = {"x86_64": 60, "aarch64": 93}[os.uname().machine]
 
 
 def files() -> list[int]:
-    """The descriptors of the device, which libibverbs wants closed at exec."""
+    """The descriptors of the device. libibverbs has them closed at exec."""
     found = []
     for name in os.listdir("/proc/self/fd"):
         try:
@@ -53,7 +53,7 @@ def become_another() -> None:
 
 
 def do(work: Callable[[], object], who: str) -> None:
-    """As the leader, or as a thread that is still there afterwards."""
+    """Works as the leader, or as a thread that stays afterwards."""
     if who == "leader":
         work()
         return
@@ -69,13 +69,13 @@ def do(work: Callable[[], object], who: str) -> None:
 
 
 def leader_ends() -> None:
-    """Only the first thread, not the process."""
+    """Ends the first thread, not the process."""
     print("ready", flush=True)
     ctypes.CDLL(None).syscall(SYS_EXIT, 0)
 
 
 def inherit(file: int) -> None:
-    """What the other process does."""
+    """The work of the other process."""
     signal.signal(signal.SIGUSR1, lambda *_: make_more(uverbs.Uverbs(file)))
     print("heir", os.getpid(), flush=True)
     while True:

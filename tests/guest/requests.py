@@ -1,17 +1,17 @@
 #!/usr/bin/python3 -IS
 # SPDX-License-Identifier: GPL-2.0
 """
-Requests that come to nothing:
+Requests that fail:
 
 	requests.py DEVICE answers PROCESSES	processes one after the other, each of which
-						makes everything there is to make, but cannot
-						be told
+						makes all types of objects, but the answers
+						cannot be written
 	requests.py DEVICE hold ioctl|write	the same in one process, which stays
 	requests.py DEVICE window		an MR that the driver keeps while a memory
 						window is bound to it
 
-"answers" ends, with "not ready" and what was not as expected if there was
-anything; the last line says how many tasks the kernel has more than before.
+"answers" prints what was not as expected and "not ready" if there was anything. Its
+last line says how many tasks the kernel has more than before.
 "window" says "bound" when the window is bound; SIGUSR1 makes it go on with the
 next step: "refused", "moved", "gone".
 """
@@ -41,7 +41,7 @@ def expect_refused(what: Callable[..., object], *arguments: int) -> list[str]:
 
 
 def second_context(device: uverbs.Uverbs) -> list[str]:
-    """The file has one already."""
+    """A second context of one file is refused."""
     try:
         device.get_context()
     except OSError as error:
@@ -50,7 +50,7 @@ def second_context(device: uverbs.Uverbs) -> list[str]:
 
 
 def make_all(device: uverbs.Uverbs) -> tuple[int, int, int]:
-    """What succeeds if the answers can be written: as many of each as in EACH."""
+    """Makes objects of all types; returns a PD, a CQ and an MR."""
     pd = device.alloc_pd()
     cq = device.create_cq()
     mr = device.reg_mr(pd)
@@ -108,7 +108,7 @@ def in_a_process(work: Callable[[], list[str]]) -> bool:
 
 
 def tasks() -> int | None:
-    """How many task_structs there are; None if the kernel does not say."""
+    """The number of task_structs, or None if the kernel does not say."""
     try:
         with open("/proc/slabinfo", encoding="ascii") as file:
             return next(int(line.split()[1]) for line in file if line.startswith("task_struct "))
@@ -135,7 +135,7 @@ def answers(name: str, processes: int) -> None:
 
 
 def hold(name: str, by_write: bool) -> None:
-    """Keeps what was not lost."""
+    """Keeps the objects that were made."""
     problems, device = lose_all(name, by_write)
     print("ready" if not problems else f"not ready: {problems}", flush=True)
     while device:

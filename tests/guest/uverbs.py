@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """
-Requests to ib_uverbs and rdma_ucm as the kernel gets them, without a library:
-where the library would not do what a test wants to see refused. Answers go to
-an address that the caller may choose.
+Requests to ib_uverbs and rdma_ucm without a library, which would not send what a test
+wants to see refused. The caller may choose the address of the answers.
 """
 
 import ctypes
@@ -52,7 +51,7 @@ def _number(answer: bytes) -> int:
 
 
 class Uverbs:
-    """An open file of rxe, and what is asked through it; `answer` is where answers go, or None."""
+    """An open file of rxe, and requests to it. `answer` is the address of answers, or None."""
 
     def __init__(self, file: int) -> None:
         self.file = file
@@ -65,7 +64,7 @@ class Uverbs:
         return cls(os.open(device_file(device), os.O_RDWR))
 
     def ioctl(self, target: int, method: int, attributes: Sequence[tuple[int, int, int]]) -> None:
-        """attributes: triples of the number, how many bytes, and a number or an address."""
+        """An ioctl. Attributes are a number, a length, and a value or an address."""
         body = b"".join(struct.pack("=HHHHQ", number, length, MANDATORY, 0, data)
                         for number, length, data in attributes)
         head = struct.pack("=HHHHQII", 24 + len(body), target, method, len(attributes), 0,
@@ -74,10 +73,8 @@ class Uverbs:
         fcntl.ioctl(self.file, VERBS_IOCTL, request)
 
     def write(self, command: int, body: bytes, size: int) -> bytes:
-        """A request of the old kind, in either way; returns the answer.
-
-        body is what follows the address of the answer.
-        """
+        """A request of the old kind, by write or by ioctl; returns the answer. The body is
+        what follows the address of the answer."""
         answer = ctypes.create_string_buffer(size)
         where = self.answer if self.answer is not None else ctypes.addressof(answer)
         if self.by_write:
@@ -85,7 +82,7 @@ class Uverbs:
             os.write(self.file, request + body)
             return answer.raw
         given = ctypes.create_string_buffer(struct.pack("=Q", 0) + body, 8 + len(body))
-        # What the driver adds to an answer stands behind it, and by ioctl elsewhere.
+        # By write, the driver's part of an answer follows it; by ioctl it is elsewhere.
         own = ctypes.create_string_buffer(64)
         inline = ctypes.addressof(given) if len(given) > 8 else 0
         self.ioctl(OBJECT_DEVICE, INVOKE_WRITE, [
@@ -98,7 +95,7 @@ class Uverbs:
 
     @staticmethod
     def core_size(command: int) -> int:
-        """Bytes of an answer without what the driver adds."""
+        """The length of an answer without the driver's part."""
         return {CMD_GET_CONTEXT: 8, CMD_ALLOC_PD: 4, CMD_REG_MR: 12, CMD_REREG_MR: 8,
                 CMD_ALLOC_MW: 8, CMD_CREATE_CQ: 8, CMD_CREATE_QP: 32,
                 CMD_CREATE_SRQ: 16}[command]
@@ -127,7 +124,7 @@ class Uverbs:
         body = struct.pack("=IBBBB", pd, 1, 0, 0, 0)
         return _number(self.write(CMD_ALLOC_MW, body, 8)[4:])
 
-    # rxe answers with where its queues are to be mapped
+    # The answers of rxe say where its queues are to be mapped.
 
     def create_cq(self) -> int:
         body = struct.pack("=QIIiI", 0, 4, 0, -1, 0)
@@ -143,7 +140,7 @@ class Uverbs:
 
 
 class Ucma:
-    """The same for rdma_ucm."""
+    """An open file of rdma_ucm, and requests to it."""
 
     def __init__(self) -> None:
         self.file = os.open("/dev/infiniband/rdma_cm", os.O_RDWR)

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0
-"""Devices that come and go again and again, each time with connections open:
+"""Adds and removes devices again and again, with connections open:
 
 	vanish.py ROUNDS KIND=ADDRESS...
 
@@ -9,8 +9,7 @@ has that address; processes connect over it, and some are killed before it is
 removed, the others while it is. Prints a line for each round, as KTAP has them;
 says what went wrong, and ends with code 1 then.
 
-It asks the kernel itself: starting a tool takes longer than what it does, and a
-round has dozens of questions.
+It uses netlink, for it takes longer to start a tool than to do its work.
 """
 
 import os
@@ -32,7 +31,7 @@ OBJECTS = ("pd=2", "cq=2", "mr=2", "qp=3")
 
 
 class Wrong(Exception):
-    """What must not happen."""
+    """Something that must not happen."""
 
 
 def wait(what: str, seconds: float, condition: Callable[[], object]) -> None:
@@ -79,12 +78,12 @@ class Device:
         return process
 
     def rping(self, end: str) -> subprocess.Popen[str]:
-        # It sends without pause, and makes way for everybody else.
+        # It sends without pause, so others have precedence.
         return self.start("nice", "-n", "19",
                           "rping", end, "-C", "100000000", "-a", self.address)
 
     def cm_ids(self) -> int:
-        """How many there are, but for those of the kernel, which has none here."""
+        """The number of CM_IDs. The kernel has none here."""
         connection = netlink.Connection()
         connection.send(netlink.COMMANDS["res_cm_id_get"],
                         [(netlink.DEV_INDEX, self.index)], netlink.DUMP)
@@ -98,7 +97,7 @@ class Device:
                                                      netlink.RES_CM_IDN)))
 
     def connect(self, with_objects: bool) -> tuple[subprocess.Popen[str], subprocess.Popen[str]]:
-        """Opens a connection; in one round of four it may not be there yet."""
+        """Opens a connection; in one of four rounds it does not wait for it."""
         server = self.rping("-s")
         wait(f"no listener on {self.name}", 20, lambda: self.cm_ids() >= 1)
         client = self.rping("-c")
@@ -114,7 +113,7 @@ class Device:
         return server, client
 
     def remove(self) -> None:
-        """Begins to; siw waits until nobody has it open any more."""
+        """Begins to remove the device; siw waits until no process has it open."""
         def remove() -> None:
             self.said.append(ask(netlink.DELETE_LINK, (netlink.DEV_INDEX, self.index)))
 

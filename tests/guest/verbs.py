@@ -1,18 +1,17 @@
 #!/usr/bin/python3 -IS
 # SPDX-License-Identifier: GPL-2.0
 """
-A process that has verbs objects, in just the numbers that it is asked for:
+A process with objects of verbs, in given numbers:
 
 	verbs.py DEVICE [pd=N] [cq=N] [mr=N] [srq=N] [qp=N] [rounds=N] [processes=N]
 		[thread] [exit]
 
-It prints the numbers of its QPs and then "ready", and keeps all of it until it
-is killed. With "rounds" it has the objects so many times one after the other;
-with "thread" it is another thread than the first that makes them, and that
-thread is gone when it is ready; with "exit" it goes away by itself, without
-destroying anything. With "processes" it has children that have the objects: the
-first the numbers asked for, the second twice as many MRs and QPs, and so on; it
-prints their pids, and they end with it.
+It prints the numbers of its QPs and then "ready", and keeps the objects until it is
+killed. With "rounds" it makes and destroys them so many times. With "thread" another
+thread makes them, which has ended when it is ready. With "exit" it ends by itself and
+destroys nothing. With "processes" it has children with objects: the first the given
+numbers, the second twice as many MRs and QPs, and so on. It prints their pids, and they
+end with it.
 """
 
 import ctypes
@@ -50,7 +49,7 @@ def work(name: str, numbers: dict[str, int]) -> None:
 
 
 def children(name: str, numbers: dict[str, int]) -> None:
-    """Returns when all of them have what they are to have."""
+    """Starts the children, and waits until they have their objects."""
     ready, tell = os.pipe()
     for i in range(1, numbers["processes"] + 1):
         pid = os.fork()

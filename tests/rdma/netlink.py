@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Requests to the kernel that the tool rdma does not make, and their errors."""
+"""Requests to the kernel over netlink that the tool rdma does not make."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ Parts = Generator[tuple[list[int], str | None, bool], None, None]
 Given = Iterable[tuple[int, int | bytes]]    # attributes
 
 NETLINK_RDMA = 20
-NLDEV = 5               # the client of NETLINK_RDMA that knows devices and objects
+NLDEV = 5               # the client of NETLINK_RDMA for devices and objects
 REQUEST, ACK, DUMP = 1, 4, 0x300
 ERROR, DONE = 2, 3
 DUMP_INTERRUPTED = 0x10
@@ -32,12 +32,12 @@ COMMANDS = {
     "res_qp_get_raw": 19, "res_cq_get_raw": 20, "res_mr_get_raw": 21,
     "res_ctx_get": 22, "res_srq_get": 23, "stat_get_status": 24, "res_srq_get_raw": 25,
 }
-# Requests that make and remove devices, which are nothing to try out.
+# Requests that make and remove devices.
 NEW_LINK, DELETE_LINK = 3, 4
 
 
 def attribute(number: int, value: int | bytes) -> bytes:
-    """One attribute with a 32-bit value, or with one byte."""
+    """An attribute with a 32-bit value, or with these bytes."""
     data = value if isinstance(value, bytes) else struct.pack("=I", value)
     length = 4 + len(data)
     return struct.pack("=HH", length, number) + data + b"\0" * (-length % 4)
@@ -80,10 +80,10 @@ class Connection:
 
     def dump(self, command: int, given: Given, table: int, number: int, size: int = 1 << 16,
              most: int = 200) -> Parts:
-        """Reads a dump, and yields after each datagram: the number of each object in it,
-        how the dump has ended if it has, and whether it was interrupted.
+        """Reads a dump. After each datagram it yields the numbers of its objects, the end of
+        the dump if it has ended, and whether it was interrupted.
 
-        One that does not end after so many datagrams will never.
+        The end is "never" if so many datagrams are not enough.
         """
         self.send(command, given, DUMP)
         for _ in range(most):
@@ -102,7 +102,7 @@ class Connection:
         yield [], "never", False
 
     def answer(self, command: int, attributes: Given, flags: int = ACK, size: int = 1 << 16) -> str:
-        """The error of a request, or how it was answered."""
+        """The error of a request, or the kind of its answer."""
         self.send(command, attributes, flags)
         found = 0
         try:
@@ -122,7 +122,7 @@ class Connection:
 
 
 def attributes(payload: bytes) -> Iterator[tuple[int, int | str]]:
-    """Number and value of each attribute; the value as a number where it can be."""
+    """Number and value of each attribute. The value is a number if it has the size of one."""
     for number, value in _parts(payload):
         yield number, (int.from_bytes(value, "little")
                        if len(value) in (1, 2, 4, 8) else value.hex())
@@ -148,7 +148,7 @@ def _parts(payload: bytes) -> Iterator[tuple[int, bytes]]:
 
 
 def device_index(name: str) -> int:
-    """The kernel's number of a device: the one whose answer has that name."""
+    """The number of a device."""
     connection = Connection()
     try:
         connection.send(COMMANDS["get"], [], DUMP)

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What a program does with libibverbs and librdmacm, one method per call.
+"""The calls of libibverbs and librdmacm, each as one method.
 
-Objects have names that the caller gives, so that a method can be asked for
-from collections.abc import Callable, Sequence
-from typing import Any
-what a process leaves behind is for the kernel to clean up.
+Objects have names that the caller gives, so that another process can ask for a call
+(see actor.py). Nothing is destroyed unless asked for: the kernel cleans up after a
+process.
 """
 
 import ctypes
@@ -22,14 +21,14 @@ from tests.rdma.libibverbs import INT, P, U16, U32, U8, AhAttr, MwBind, MwBindIn
 QP_TYPES = {"rc": 2, "uc": 3, "ud": 4, "xrc_send": 9, "xrc_recv": 10}
 ACCESS = 1 | 2 | 4              # local write, remote write, remote read
 REREG_PD = 2
-REREG_REQUEST, REREG_RESPONSE = 56, 8   # bytes of the messages to the kernel
+REREG_REQUEST, REREG_RESPONSE = 56, 8   # bytes of the messages
 STATE, PKEY_INDEX, PORT, QKEY, ACCESS_FLAGS = 1 << 0, 1 << 4, 1 << 5, 1 << 6, 1 << 3
 INIT, RTR, RTS = 1, 2, 3
 AV, MTU, TIMEOUT, RETRIES, RNR_RETRY, RQ_PSN, RD_ATOMIC, MIN_RNR, SQ_PSN, \
     DEST_RD_ATOMIC, DEST_QPN = \
     1 << 7, 1 << 8, 1 << 9, 1 << 10, 1 << 11, 1 << 12, 1 << 13, 1 << 15, 1 << 16, \
     1 << 17, 1 << 20
-# Places in the table of a driver's functions behind the context's first member.
+# Indices of functions in struct ibv_context_ops, which follows its first member.
 ALLOC_MW, BIND_MW, DEALLOC_MW, POLL_CQ = 7, 8, 9, 11
 MW_BIND, MW_TYPE_1 = 1 << 4, 1
 SIGNALED = 1 << 1
@@ -50,11 +49,10 @@ def _library(name: str, functions: dict[str, tuple[Any, ...]]) -> ctypes.CDLL:
 
 
 class Verbs:
-    """The objects that one process has, by name."""
+    """The objects of one process, by name."""
 
     def __init__(self) -> None:
-        # Loaded by the process that uses them: what a library remembers must
-        # not be shared with the process that this one was forked from.
+        # Not before a fork: two processes must not share the state of a library.
         self._ibv = _library("libibverbs.so.1", {
             "ibv_get_device_list": (ctypes.POINTER(P), P),
             "ibv_get_device_name": (ctypes.c_char_p, P),
@@ -96,7 +94,7 @@ class Verbs:
     @staticmethod
     def _check(what: str, result: int) -> None:
         if result:
-            # An error number, or the sign that there is one in errno.
+            # An error number, or -1 with errno set.
             error = result if result > 0 else ctypes.get_errno()
             raise OSError(error, f"{what}: {os.strerror(error)}")
 
@@ -108,7 +106,7 @@ class Verbs:
             self._buffers.pop(name, None)
 
     def close(self, *kept: str) -> None:
-        """Destroys everything but what is kept, the latest first."""
+        """Destroys all objects but those, the latest first."""
         self.destroy(*(name for name in reversed(list(self._objects)) if name not in kept))
 
     def context(self, name: str, device: str) -> None:
@@ -175,12 +173,12 @@ class Verbs:
                    self._ibv.ibv_dereg_mr)
 
     def _driver(self, context: str, place: int, result: Any, *arguments: Any) -> Callable[..., Any]:
-        """One of the functions that libibverbs has no symbol for."""
+        """A function that libibverbs has no symbol for."""
         table = ctypes.cast(self._objects[context][0], ctypes.POINTER(P))
         return ctypes.CFUNCTYPE(result, *arguments)(table[1 + place])
 
     def connect_to_itself(self, qp: str, device: str, gid_index: str) -> None:
-        """Takes a QP in INIT to RTS."""
+        """Takes a QP from INIT to RTS."""
         with open(f"/sys/class/infiniband/{device}/ports/1/gids/{gid_index}",
                   encoding="ascii") as file:
             gid = bytes.fromhex(file.read().strip().replace(":", ""))
@@ -197,7 +195,7 @@ class Verbs:
             | RNR_RETRY | RD_ATOMIC))
 
     def window(self, name: str, context: str, pd: str, qp: str, cq: str, mr: str) -> None:
-        """A memory window, bound to a region: the QP has completed that."""
+        """Makes a memory window and waits until it is bound to a region."""
         window = self._driver(context, ALLOC_MW, P, P, INT)(self._get(pd), MW_TYPE_1)
         self._keep(name, window, self._driver(context, DEALLOC_MW, INT, P))
         buffer = self._buffers[mr]
@@ -215,8 +213,8 @@ class Verbs:
             raise OSError(0, f"{name}: completed with status {completion[2]}")
 
     def reregister(self, mr: str, pd: str) -> None:
-        """Moves it. The library asks a driver's own half first, and that of rxe does
-        not know how, though its half in the kernel does; so this asks the kernel."""
+        """Moves a region to another PD. The driver of rxe in user space cannot, that in the
+        kernel can; so this asks the kernel."""
         ask = ctypes.create_string_buffer(REREG_REQUEST)
         answer = ctypes.create_string_buffer(REREG_RESPONSE)
         self._check(mr, self._ibv.ibv_cmd_rereg_mr(
@@ -224,12 +222,12 @@ class Verbs:
             ask, len(ask), answer, len(answer)))
 
     def many(self, method: str, prefix: str, count: int, *arguments: Any) -> None:
-        """Calls a method so many times, with names that are numbered."""
+        """Calls a method so many times, with numbered names."""
         for i in range(count):
             getattr(self, method)(f"{prefix}{i}", *arguments)
 
     def set(self, device: str) -> None:
-        """One object of each common type, all in use."""
+        """Makes one object of each common type."""
         self.context("ctx", device)
         self.pd("pd", "ctx")
         self.cq("cq", "ctx")
@@ -237,8 +235,8 @@ class Verbs:
         self.qp("qp", "pd", "cq")
 
     def churn(self, method: str, arguments: Sequence[Any], then: Sequence[Any] = ()) -> None:
-        """Calls a method and destroys what it has made, without pause, until the process
-        ends. then: another method, called in between."""
+        """Makes and destroys an object by a method, without pause, until the process ends.
+        The method then is called in between."""
         self._churned = 0
 
         def work() -> None:
@@ -252,22 +250,22 @@ class Verbs:
         threading.Thread(target=work, daemon=True).start()
 
     def churned(self) -> int:
-        """How often that has been done."""
+        """How often churn() has done so."""
         return self._churned
 
     def with_cm_id(self, device: str, address: str) -> None:
-        """The same, and a connection identifier."""
+        """Makes the same, and a connection identifier."""
         self.set(device)
         self.event_channel("ch")
         self.cm_id("id", "ch")
         self.bind("id", address, 7001)
 
     def bindable(self, name: str, pd: str) -> None:
-        """A region that a memory window may be bound to."""
+        """Registers a region that a memory window may be bound to."""
         self.mr(name, pd, 4096, ACCESS | MW_BIND)
 
     def in_thread(self, method: str, *arguments: Any) -> None:
-        """Calls a method in a thread that has ended afterwards."""
+        """Calls a method in a thread, and waits for its end."""
         errors = []
 
         def work() -> None:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A process that uses verbs and does, step by step, what another one tells it.
+"""A process that calls verbs when another process asks for it.
 
-An actor is forked, not executed: under emulation a new Python interpreter
-takes seconds. Between two calls it sleeps, so what it has stays as it is for
-as long as one likes.
+An actor is forked, not executed, for a new Python interpreter takes seconds under
+emulation. Between two calls it sleeps, so nothing of its objects changes.
 """
 
 import ctypes
@@ -33,11 +32,10 @@ def _send(file: BinaryIO, value: object) -> None:
 
 
 class Actor:
-    """The handle of an actor; any method of Verbs may be called on it.
+    """The handle of an actor, with all methods of Verbs. Their errors are raised here.
 
-    An error of the call is raised here. before is called in the new process
-    first, e.g. to enter a namespace; with wrap it is forked once more after
-    that, which is how a process enters a new PID namespace.
+    The new process first calls before, e.g. to enter a namespace. With wrap it forks
+    after that, to be in a new PID namespace.
     """
 
     LIMIT = 120     # seconds that any call may take
@@ -50,8 +48,7 @@ class Actor:
         self._child: int | None = os.fork()
         if not self._child:
             try:
-                # Also the ends of other actors' pipes: those must find out
-                # when nobody talks to them any more.
+                # Also the ends of other actors' pipes, or those would miss their end.
                 for fd in map(int, os.listdir("/proc/self/fd")):
                     if fd > 2 and fd not in (ask, answer):
                         _libc.close(fd)
@@ -65,7 +62,7 @@ class Actor:
         self.pid: int | None = self._reply()
 
     def _live(self, ask: int, answer: int, before: Callable[[], object] | None, wrap: bool) -> None:
-        # Nobody is left behind if the other side goes.
+        # It ends with its parent.
         _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         _libc.prctl(PR_SET_NAME, self.name.encode())
         if before:
@@ -84,13 +81,13 @@ class Actor:
 
     @staticmethod
     def _own_pid() -> int:
-        """The number that the outermost PID namespace knows this process by."""
+        """The pid of this process in the outermost PID namespace."""
         with open("/proc/self/stat", encoding="ascii") as stat:
             return int(stat.read().split()[0])
 
     @classmethod
     def _serve(cls, verbs: Verbs, ask: BinaryIO, answer: BinaryIO) -> None:
-        """Does what it is told, until nobody talks to it any more."""
+        """Does the calls until the pipe is closed."""
         while True:
             try:
                 method, arguments = pickle.load(ask)
@@ -110,13 +107,13 @@ class Actor:
 
     @classmethod
     def _fork(cls, name: str, ask: BinaryIO, answer: BinaryIO) -> tuple[BinaryIO, BinaryIO]:
-        """Goes on as two processes; the new one waits for its own calls."""
+        """Forks. The new process waits for calls of its own."""
         theirs, our_ask = os.pipe()
         our_answer, their_answer = os.pipe()
         # Nobody waits for the child.
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
         if os.fork():
-            # Whoever called us opens these to talk to the child.
+            # The other side opens these to call the child.
             os.close(theirs)
             os.close(their_answer)
             _send(answer, (None, (our_ask, our_answer)))
@@ -132,8 +129,8 @@ class Actor:
 
     @staticmethod
     def _exec(verbs: Verbs, caller: str, first: Sequence[Any]) -> None:
-        """Becomes another program, called by the leader or by another thread, which calls
-        a method first. What is open of RDMA stays so, all else is closed."""
+        """Calls exec in the leader or in another thread, which calls a method first. Files of
+        RDMA stay open, others do not."""
         def become() -> None:
             if first:
                 getattr(verbs, first[0])(*first[1:])
@@ -151,7 +148,7 @@ class Actor:
 
     @classmethod
     def _leave(cls, verbs: Verbs, ask: BinaryIO, answer: BinaryIO) -> None:
-        """Ends this thread, the first one; another one goes on."""
+        """Ends the first thread; another one goes on."""
         first = threading.get_native_id()
 
         def go_on() -> None:
@@ -176,22 +173,22 @@ class Actor:
         return other
 
     def execute(self, caller: str, first: Sequence[Any] = ()) -> None:
-        """Lets it become another program, which keeps what it has, and says nothing. The
-        caller is its leader or another thread, which calls a method first."""
+        """Has it call exec, in its leader or in another thread, which calls a method first. The
+        new program keeps the files of RDMA and only sleeps."""
         _send(self._ask, ("exec", (caller, first)))
-        # It closes this when the other program begins.
+        # exec closes this.
         if not select.select([self._answer], [], [], self.LIMIT)[0] \
                 or self._answer.read(1):
-            raise RuntimeError(f"{self.name} became no other program")
+            raise RuntimeError(f"{self.name} has not called exec")
         end = time.monotonic() + self.LIMIT
         while time.monotonic() < end:
             with open(f"/proc/{self.pid}/comm", encoding="ascii") as file:
                 if file.read().strip() == os.path.basename(EXECUTED):
                     return
-        raise RuntimeError(f"{self.name} has still its old name")
+        raise RuntimeError(f"{self.name} still has its old name")
 
     def leave(self) -> None:
-        """Ends its first thread, and only that."""
+        """Ends only its first thread."""
         self._call("leave")
 
     def _call(self, method: str, *arguments: Any) -> Any:
@@ -233,7 +230,7 @@ class Actor:
 
     @staticmethod
     def _wait_until_gone(pid: int) -> None:
-        """Somebody else's child: wait for its descriptor to become readable."""
+        """Waits for the end of a process that is not a child."""
         try:
             fd = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -242,7 +239,7 @@ class Actor:
         os.close(fd)
 
     def exit(self) -> None:
-        """Ends it the way a program ends that closes nothing."""
+        """Ends it as a program ends that destroys nothing."""
         self._ask.close()
         if self._child:
             os.waitpid(self._child, 0)

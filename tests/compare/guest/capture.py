@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What the tools say about RDMA at one moment, as they say it."""
+"""The output of the tools about RDMA, as it is."""
 
 import itertools
 import json
@@ -15,25 +15,24 @@ LISTS = tuple(f"resource show {name}" for name in TYPES)
 COMMANDS = ("resource show", *LISTS, "statistic show", "statistic qp show",
             "statistic mode", "link show", "dev show", "system show")
 
-# What has the number of one object of each type: the attribute of netlink, and
-# the field in an answer of rdma.
+# The attribute of netlink and the field of rdma with the number of an object.
 NUMBERS = {"qp": (netlink.RES_LQPN, "lqpn"), "cm_id": (netlink.RES_CM_IDN, "cm-idn"),
            "cq": (netlink.RES_CQN, "cqn"), "mr": (netlink.RES_MRN, "mrn"),
            "pd": (netlink.RES_PDN, "pdn"), "ctx": (netlink.RES_CTXN, "ctxn"),
            "srq": (netlink.RES_SRQN, "srqn")}
 
-# Nothing has this one.
+# No object has it.
 NO_SUCH_NUMBER = 7654321
 
-# A command that prints this and asks the kernel nothing.
+# A command that prints this and does not ask the kernel.
 _MARK_COMMAND = "dev help"
 _MARK = "Usage: rdma dev show"
 
-LIMIT = 120     # seconds for one run of rdma, which takes less than one
+LIMIT = 120     # seconds for a run of rdma
 
 
 def _read(text: str) -> Any:
-    """The JSON documents in what one command printed; other text as it is."""
+    """The output of a command, as JSON if it is."""
     text = text.strip()
     if not text:
         return None
@@ -45,10 +44,10 @@ def _read(text: str) -> Any:
 
 def ask(commands: Sequence[str], options: Iterable[str] = ("-d",),
         prefix: Iterable[str] = ()) -> list[list[Any]]:
-    """Gives commands to one run of rdma; pairs of a command and its answer.
+    """Gives commands to one run of rdma; returns pairs of a command and its answer.
 
-    One run, because under emulation the start of a program takes longer than
-    all of the answers. A prefix starts it in other surroundings.
+    Under emulation the start of a program takes longer than all answers. A prefix is a
+    command that starts rdma, e.g. in a namespace.
     """
     batch = "".join(f"{command}\n{_MARK_COMMAND}\n" for command in commands)
     run = subprocess.run([*prefix, "rdma", "-j", *options, "-f", "-b", "-"],
@@ -63,26 +62,26 @@ def ask(commands: Sequence[str], options: Iterable[str] = ("-d",),
     said = [[command, _read(answer)] for command, answer in zip(commands, answers)]
     if len(answers) != len(commands) + 1:
         said.append(["answers", len(answers) - 1])
-    # Messages are not buffered as answers are, so nothing says whose they are.
+    # Errors are not buffered, so it is unknown to which command they belong.
     errors = [line for line in run.stderr.splitlines() if line.strip()]
     return said + [["errors", errors], ["code", run.returncode]]
 
 
 def everything(prefix: Sequence[str] = ()) -> dict[str, Any]:
-    """All of it."""
+    """The answers to all commands."""
     said = ask(COMMANDS, ("-d",), prefix)
-    # In other surroundings the numbers of processes may be others.
+    # With a prefix the pids may be of another namespace.
     return {"threads": {} if prefix else _threads(said), "-d": said}
 
 
 def all_ways() -> dict[str, Any]:
-    """All of it, then with driver details, too, and each object by its number."""
+    """The same, with driver details, too, and each object by its number."""
     return everything() | {"-dd": ask(COMMANDS, ("-d", "-d")),
                            "by number": one_by_one()}
 
 
 def _threads(said: list[list[Any]]) -> dict[int, int]:
-    """The numbers that are of a thread, and of which process."""
+    """The pids that are those of threads, with their processes."""
     found = {}
     for command, objects in said:
         for one in objects if command in LISTS and isinstance(objects, list) else []:
@@ -98,9 +97,9 @@ def _threads(said: list[list[Any]]) -> dict[int, int]:
 
 
 def one_by_one() -> list[list[Any]]:
-    """Every object there is, asked for by its number; and one that is not.
+    """Asks for every object by its number, and for one that does not exist.
 
-    Through netlink, for the same reason, and because rdma passes no errors on.
+    It uses netlink, because that is quicker, and because rdma does not print the errors.
     """
     connection = netlink.Connection()
     said = []
@@ -132,18 +131,18 @@ def _run(command: str) -> tuple[dict[str, Any], list[Any]]:
 
 
 def _places(objects: list[Any], key: str) -> list[list[Any]]:
-    """Where and under which number each object is listed."""
+    """Device, port and number of each object."""
     return [[one["ifname"], one.get("port", 0), one[key]] for one in objects]
 
 
 def held(type_: str) -> list[list[Any]]:
-    """What there is of that type while nothing moves."""
+    """The objects of that type, while nothing moves."""
     return _places(_run(f"resource show {type_}")[1], NUMBERS[type_][1])
 
 
 def repeatedly(command: str, times: int, kept: Iterable[Any] = (),
                key: str | None = None) -> dict[str, Any]:
-    """The same command many times, while objects come and go; kept are there always."""
+    """Gives a command many times, while objects come and go; kept are there always."""
     runs = []
     for _ in range(times):
         run, objects = _run(command)
@@ -168,7 +167,7 @@ class Dump:
             self.TABLES[type_], NUMBERS[type_][0], size)
 
     def read(self, most: int = 1 << 30) -> Self:
-        """So many datagrams, or all."""
+        """Reads so many datagrams, or all."""
         for shown, end, interrupted in itertools.islice(self.parts, most):
             self.shown += shown
             self.end = end
@@ -180,7 +179,7 @@ class Dump:
         self.connection.close()
 
     def said(self, what: str, before: Sequence[int], after: Sequence[int]) -> dict[str, Any]:
-        """What was read; before and after are the numbers of what there was."""
+        """What was read. Before and after are the numbers of the objects at those times."""
         return {"dump": {
             "what": what, "shown": self.shown, "end": self.end or "not read",
             "interrupted": self.interrupted,

@@ -4,13 +4,11 @@
 
 	python3 -m tests.compare.guest.main FOLDER [NAME...]
 
-A name is that of a workload, or of it on one kind of device, and may have
-wildcards: pingpong_rc, memory-siw, 'rping*'. "quick" stands for those that are
-marked so.
+A name is that of a workload, also with the kind of device, and may have wildcards:
+pingpong_rc, memory-siw, 'rping*'. "quick" is a name for some of them.
 
-What was seen goes to FOLDER/<workload>-<kind of device>/; a workload that could
-not be brought to its end leaves a file 'wrong' there. The names of those that
-have been run are in FOLDER/workloads.
+The captures go to FOLDER/<workload>-<kind of device>/. A workload that fails leaves a
+file 'wrong' there. FOLDER/workloads has the names of those that have run.
 """
 
 import fnmatch
@@ -30,7 +28,7 @@ def late(*_: object) -> NoReturn:
 
 
 def choose(patterns: list[str]) -> dict[str, tuple[str, str]]:
-    """The workloads that match, in their order; an error if a pattern has none."""
+    """The workloads that match, in their order; each pattern must match one."""
     titles = {f"{name}-{kind}": (name, kind)
               for name, (_, kinds, _) in WORKLOADS.items() for kind in kinds}
     fits = {pattern: {title for title, (name, _) in titles.items()
@@ -64,7 +62,7 @@ def main() -> None:
             scene.close_processes()
             scene.wait_gone()
             scene.capture("end")
-        except Exception as error:      # one must not stop the others
+        except Exception as error:      # the others run all the same
             with open(f"{folder}/wrong", "w", encoding="utf-8") as file:
                 file.write(f"{type(error).__name__}: {error}\n")
                 traceback.print_exc(file=file)

@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Where a workload happens: devices, programs, actors, namespaces; and what is
-taken down of it.
+"""What a workload works with: devices, programs, actors, namespaces, captures.
 
-Whatever a workload makes through its scene is gone when the scene is closed.
+All that a workload makes through its scene is removed when the scene is closed.
 """
 
 import contextlib
@@ -30,7 +29,7 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 class Wrong(Exception):
-    """A workload could not be brought to where it was to be looked at."""
+    """A workload has failed."""
 
 
 def run(*command: str, check: bool = True,
@@ -49,7 +48,7 @@ def unshare(flags: int) -> None:
 
 
 def enter(descriptor: int, flags: int) -> None:
-    """Into the namespace that a descriptor stands for, which it closes."""
+    """Enters the namespace of a descriptor, and closes that."""
     if _libc.setns(descriptor, flags):
         raise OSError(ctypes.get_errno(), "setns")
     os.close(descriptor)
@@ -60,38 +59,38 @@ class Scene:
         self.kind = kind        # of the devices: rxe or siw
         self.folder = folder    # for captures
         self.number = 0
-        self.free_order = ""    # why the order of lists says nothing here
+        self.free_order = ""    # why the order of lists is not compared
         self.processes: list[subprocess.Popen[bytes]] = []
         self.actors: list[Actor] = []
         self.links: list[str] = []
         self.netdevs: list[str] = []
         self.namespaces: list[str] = []
-        # What else is undone at the end, last first.
+        # Called at the end, the last one first.
         self.others: list[Callable[[], object]] = []
 
     # Devices
 
     @property
     def can_take_away(self) -> bool:
-        """Can the driver take a device from the processes that have it open?
+        """True if the driver can remove a device that processes have open.
 
-        siw cannot, nor can rxe of Linux 7.2: it waits until they have closed it.
+        siw, and rxe of Linux 7.2, wait until they have closed it.
         """
         return self.kind == "rxe" and not os.uname().release.startswith("7.2.")
 
     @staticmethod
     def load_modules() -> None:
-        """All that a workload may need; devices are what they make."""
+        """Loads all modules that workloads need."""
         run("modprobe", "-a", "ib_uverbs", "rdma_ucm", "ib_umad", *MODULES.values())
         for module in ("dummy", "veth", "tun"):
             run("modprobe", module, check=False)
 
     def device(self, name: str = "dev0", netdev: str | None = None, subnet: int = 1,
                kind: str | None = None) -> str:
-        """An RDMA device on a network device that leads nowhere."""
+        """Makes an RDMA device on a network device that leads nowhere."""
         netdev = netdev or f"net{name[-1]}"
         if not os.path.exists(f"/sys/class/net/{netdev}"):
-            # The hardware address is where the GUIDs come from.
+            # GUIDs come from the hardware address.
             run("ip", "link", "add", netdev, "address", f"02:00:00:00:00:{subnet:02x}",
                 "type", "dummy")
             self.netdevs.append(netdev)
@@ -113,7 +112,7 @@ class Scene:
 
     @staticmethod
     def gid_index(device: str, subnet: int = 1) -> str | None:
-        """The index of the GID that stands for the device's IPv4 address."""
+        """The index of the GID that stands for the device's IPv4 address, if it has one."""
         folder = f"/sys/class/infiniband/{device}/ports/1/gids"
         for index in sorted(os.listdir(folder), key=int):
             with open(f"{folder}/{index}", encoding="ascii") as file:
@@ -125,7 +124,7 @@ class Scene:
     # Processes
 
     def start(self, *command: str) -> subprocess.Popen[bytes]:
-        """A program in the background, which leaves the processor to who looks."""
+        """Starts a program in the background, with less priority than the captures."""
         number = len(self.processes)
         with open(f"{self.folder}/program-{number}.log", "wb") as log:
             process = subprocess.Popen(["nice", "-n", "19", *command],
@@ -147,7 +146,7 @@ class Scene:
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """No program moves in here, so that looking is quick, too."""
+        """Stops the programs meanwhile, so that nothing changes, and captures are quick."""
         running = [process for process in self.processes if process.poll() is None]
         for process in running:
             process.send_signal(signal.SIGSTOP)
@@ -166,7 +165,7 @@ class Scene:
 
     @staticmethod
     def wait(condition: Callable[[], Any], what: str) -> Any:
-        """Until the condition holds."""
+        """Waits until the condition holds; returns its value."""
         end = time.monotonic() + LIMIT
         while not (value := condition()):
             if time.monotonic() > end:
@@ -176,7 +175,7 @@ class Scene:
 
     @staticmethod
     def count(name: str, prefix: Sequence[str] = (), **fields: object) -> int:
-        """How many objects of that type have these values in their fields."""
+        """The number of objects of that type with these values in their fields."""
         objects = capture.ask([f"resource show {name}"], prefix=prefix)[0][1] or []
         return sum(all(one.get(key.replace("_", "-")) == value
                        for key, value in fields.items()) for one in objects)
@@ -186,7 +185,7 @@ class Scene:
                   f"{number} {name} with {fields}")
 
     def wait_gone(self) -> None:
-        """Until no object belongs to a process: the kernel frees late."""
+        """Waits until no object belongs to a process. The kernel frees some late."""
         def gone() -> bool:
             said = capture.ask(capture.LISTS)
             return not any(one.get("comm") is None or "pid" in one
@@ -199,7 +198,7 @@ class Scene:
             self._save(point, capture.everything(prefix))
 
     def capture_run(self, point: str, said: dict[str, Any]) -> None:
-        """What was said while something moved."""
+        """Saves what was said while something moved."""
         self._save(point, said)
 
     def capture_all_ways(self, point: str) -> None:
@@ -207,7 +206,7 @@ class Scene:
             self._save(point, capture.all_ways())
 
     def note(self, point: str, **facts: object) -> None:
-        """Something else that is the same whoever tracks."""
+        """Saves other facts, which must be the same with both trackers."""
         self._save(point, {"facts": facts})
 
     def _save(self, point: str, said: dict[str, Any]) -> None:
@@ -220,7 +219,7 @@ class Scene:
 
     @staticmethod
     def attempt(call: Callable[..., object], *arguments: object) -> str:
-        """What an error says, or 'ok'."""
+        """Calls, and returns the error or 'ok'."""
         try:
             call(*arguments)
         except OSError as error:
@@ -243,7 +242,7 @@ class Scene:
         self.actors, self.processes = [], []
 
     def close(self) -> None:
-        """Always to the end, and then an error if something could not be undone."""
+        """Removes all; fails at the end if a device is left."""
         self.close_processes()
         for undo in reversed(self.others):
             undo()

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""What is done with RDMA devices while somebody looks.
+"""The workloads: what is done with RDMA devices, and when captures are made.
 
-Each function is one workload and gets a scene. Most look only when nothing
-moves: after the condition that they wait for, everything holds still until the
-workload goes on. Those that look while something moves say what was there all
-the time, and only that is compared.
+Each function is one workload and gets a scene. Most make captures while nothing moves:
+after the condition that they wait for, nothing changes until they go on. Others make
+captures while objects come and go, and say which were there all the time; only those
+are compared.
 """
 
 import itertools
@@ -30,7 +30,7 @@ Workload = Callable[[Scene], None]
 # By name, the function, the kinds of devices, and the seconds that it may take.
 WORKLOADS: dict[str, tuple[Workload, tuple[str, ...], int]] = {}
 
-# What a few seconds are enough for, and what a change of the tracker breaks first.
+# Short ones, which a change of the tracker breaks first.
 QUICK = {"idle-rxe", "memory-rxe", "shared_queues-rxe", "shared_domain-rxe",
          "connections-rxe", "two_devices-rxe", "pid_namespaces-rxe", "forked-rxe",
          "threads-rxe", "executed-rxe", "leader_left-rxe", "exited_inside-rxe",
@@ -50,7 +50,7 @@ def workload(*kinds: str, limit: int = 400) -> Callable[[Workload], Workload]:
 
 @workload("rxe", "siw")
 def idle(scene: Scene) -> None:
-    """Nobody uses the device: what there is belongs to the kernel."""
+    """Nobody uses the device: only the kernel has objects."""
     scene.device()
     scene.capture_all_ways("idle")
 
@@ -151,7 +151,7 @@ def _rping_client(scene: Scene) -> subprocess.Popen[bytes]:
 
 
 def _rping_pairs(scene: Scene, number: int) -> None:
-    """So many pairs are connected, and nothing is left of earlier ones."""
+    """Waits until so many pairs are connected, and nothing is left of earlier ones."""
     scene.wait_count(2 * number, "cm_id", comm="rping", state="CONNECT")
     scene.wait_count(2 * number, "qp", comm="rping", state="RTS")
     for name in ("qp", "cq"):
@@ -464,7 +464,7 @@ def network_namespaces_exclusive(scene: Scene) -> None:
 
 @workload("rxe", "siw")
 def pid_namespaces(scene: Scene) -> None:
-    """Who is seen from where, two PID namespaces deep."""
+    """Which owners are seen from where, two PID namespaces deep."""
     scene.device()
     scene.actor("outside").set("dev0")
     inside = scene.actor("inside", lambda: unshare(CLONE_NEWPID), wrap=True)
@@ -493,7 +493,7 @@ def pid_namespaces(scene: Scene) -> None:
 
 @workload("rxe", "siw")
 def user_namespaces(scene: Scene) -> None:
-    """Keys are for those who administer the device's network."""
+    """Keys are shown to those who administer the device's network."""
     scene.device()
     scene.actor("root").set("dev0")
     scene.actor("mapped", lambda: unshare(CLONE_NEWUSER)).set("dev0")
@@ -506,7 +506,7 @@ def user_namespaces(scene: Scene) -> None:
 
 @workload("rxe", "siw")
 def killed(scene: Scene) -> None:
-    """A process with everything is killed, and another one is not."""
+    """A process with all types of objects is killed, and another one is not."""
     scene.device()
     scene.actor("stays").set("dev0")
     a = scene.actor("killed")
@@ -545,7 +545,7 @@ def forked(scene: Scene) -> None:
 
 @workload("rxe", "siw")
 def threads(scene: Scene) -> None:
-    """What a thread has made belongs to its process, also after its end."""
+    """The objects of a thread belong to its process, also after its end."""
     scene.device()
     a = scene.actor("threads")
     a.in_thread("set", "dev0")
@@ -612,7 +612,7 @@ def exited_inside(scene: Scene) -> None:
 
 @workload("rxe")
 def refused(scene: Scene) -> None:
-    """A region that the driver does not give up, for a memory window is bound to it."""
+    """The driver refuses to deregister a region while a memory window is bound to it."""
     a = scene.actor("refused")
     device = scene.device()
     a.context("ctx", device)
@@ -746,7 +746,7 @@ def half_read(scene: Scene) -> None:
 
     def look(what: str, change: Callable[[], object], last: bool = False) -> None:
         def numbers() -> list[int]:
-            """None of a device that is not there any more."""
+            """The numbers of the PDs; none if the device is gone."""
             if last:
                 return []
             return capture.Dump("pd", "dev0").read().shown
@@ -853,11 +853,11 @@ def statistics(scene: Scene) -> None:
 
 @workload("rxe", limit=1200)
 def selftests(scene: Scene) -> None:
-    """The kernel's own selftests of RDMA: they have to pass."""
+    """The selftests of the kernel pass."""
     folder = os.environ["SELFTESTS"]
     tools = f"{scene.folder}/tools"
     os.makedirs(tools)
-    # The only program that they want and that is not installed.
+    # The only program that they need and that is not installed.
     os.symlink("/usr/bin/busybox", f"{tools}/ping")
     path = f"{tools}:{os.environ['PATH']}"
     patient = f"{os.path.dirname(os.path.abspath(__file__))}/tools:{path}"
@@ -866,10 +866,10 @@ def selftests(scene: Scene) -> None:
     for test in sorted(os.listdir(folder)):
         if not test.endswith(".sh"):
             continue
-        # One of them unloads tun, and another one takes it for granted.
+        # One of them unloads tun, and another one needs it.
         scene.load_modules()
-        # They give the kernel and other programs a second or no time at all, which
-        # is not always enough; then they get programs that wait.
+        # They wait a second or not at all for the kernel and other programs. If that is
+        # not enough, they get programs that wait.
         for attempt, path_ in enumerate((path, patient, patient)):
             log = f"{scene.folder}/{test}.{attempt}.log"
             with open(log, "wb") as file:
@@ -889,7 +889,7 @@ def selftests(scene: Scene) -> None:
 
 @workload("rxe", "siw")
 def requests(scene: Scene) -> None:
-    """Each request with each of its attributes good, wrong or left out."""
+    """Each request, with each of its attributes right, wrong or left out."""
     a = scene.actor("asked")
     a.set(scene.device())
     a.srq("srq", "pd")
