@@ -1,14 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# To be sourced: asks kmemleak, where the kernel has it, for memory that nothing
-# refers to any more.
+# To be sourced: kmemleak, where the kernel has it.
 
-# Prints what has been leaked, and keeps it in $RESULTS/kmemleak.log; fails if
-# there is anything.
+# Prints leaked memory, and keeps it in $RESULTS/kmemleak.log; fails if there is any.
 no_leaks() {
 	[ -w /sys/kernel/debug/kmemleak ] || return 0
-	# What is younger than 5 s is not reported, and what a scan has found for
-	# the first time may be on its way from one place to another.
+	# Memory younger than 5 s is not reported, and what the first scan finds may
+	# only be between two places.
 	for _ in 1 2; do
 		sleep 6
 		echo scan >/sys/kernel/debug/kmemleak

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# `make run`: RDMA programs on a virtual device, and what the tracker knows
-# about them. TRACKER=c shows the same with the tracker inside ib_core.
+# `make run`: RDMA programs on a virtual device, and what the tracker knows about them.
+# With TRACKER=c the tracker is the one inside ib_core.
 set -u
 . "$CHECKOUT/scripts/guest/rdma.sh"
 
@@ -11,19 +11,19 @@ fail() {
 	exit 1
 }
 
-# A plain sentence or two about what comes next.
+# Says what comes next.
 explain() {
 	printf '\n'
 	printf '%s\n' "$*" | fmt -w 96 | sed 's/^/# /'
 }
 
-# A command as one would type it, and what it prints.
+# Shows a command and its output.
 show() {
 	printf '$ %s\n' "$*"
 	"$@" || fail "'$*' ended with code $?"
 }
 
-# Waits until a list of tracked objects has at least so many of a program.
+# await TYPE COMM NUMBER: waits until a program has at least so many objects
 await() {
 	for i in $(seq 100); do
 		[ "$(rdma resource show "$1" | grep -c "comm $2")" -lt "$3" ] || return 0

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The first part of `make bench`, in a guest whose clock counts instructions:
-# what each operation costs, in the kernel and for those who type commands.
-# Leaves the results in $RESULTS/*.result, a line "<operation> <objects> <value>"
-# for each.
+# The first part of `make bench`, in a guest whose clock counts instructions: the cost
+# of operations in the kernel, and of commands. The results are lines
+# "<operation> <objects> <value>" in $RESULTS/*.result.
 #
 #	cost.sh <benchmark module> <name of the tracker>
 set -eu
@@ -14,10 +13,9 @@ clock=/sys/devices/system/clocksource/clocksource0/current_clocksource
 
 modprobe ib_core
 insmod "$1"
-# Devices are still being looked for. With nothing else to do the guest's clock
-# jumps over the wait.
+# The kernel still looks for devices. An idle guest's clock skips the time.
 sleep 8
-# Another clock would not count what the processor executes.
+# Only this clock counts instructions.
 [ "$(cat $clock)" = tsc ]
 for measurement in memory cost worst; do
 	cat $files/$measurement >"$RESULTS/$measurement.result"

@@ -1,10 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# The second part of `make bench`, in a guest with several processors and a
-# real clock: threads and processes on one device, with both trackers in turns.
-# Leaves the results in $RESULTS/<tracker>.result: lines
-# "<beside> <what> <threads> <value>".
+# The second part of `make bench`, in a guest with several processors and a real clock:
+# threads and processes on one device, with both trackers in turns. The results are
+# lines "<beside> <what> <threads> <value>" in $RESULTS/<tracker>.result.
 #
 #	threads.sh <programs> <modules of c> <benchmark module of c> \
 #		<modules of rust> <benchmark module of rust>
@@ -25,7 +24,7 @@ threads() {
 	done
 }
 
-# beside_dumps NUMBER...: the same
+# beside_dumps NUMBER...: the same, beside dumps
 beside_dumps() {
 	for number; do
 		"$programs/dumps" >/tmp/dumps &
@@ -69,7 +68,7 @@ turn() {
 	umount /usr/lib/modules
 }
 
-# rounds COUNT MEASUREMENT ARGUMENTS: neither tracker is always the first
+# rounds COUNT MEASUREMENT ARGUMENTS: each tracker is the first one in turn
 rounds() {
 	for round in $(seq $1); do
 		if [ $((round % 2)) = 1 ]; then
@@ -86,6 +85,6 @@ rounds() {
 sleep 5
 rounds 3 add_and_del "$@"
 if [ "$(nproc)" = 2 ]; then
-	# The trackers are a small part of it.
+	# The trackers are a small part of the work, so it needs more rounds.
 	rounds 7 register "$@"
 fi

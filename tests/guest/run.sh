@@ -1,17 +1,16 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0
 #
-# Runs every executable tests/guest/*.sh, or those in $TESTS, one after the other, each from the
-# same beginning: no RDMA module, no network device but lo. Leaves, per test,
-# in $RESULTS: <test>.log (its output), <test>.code (its exit code) and, if
-# something is wrong that the test did not see itself, <test>.complaint (a line
-# for each). A test has ended exactly if it has left a .code. $LIMIT takes the
-# place of the time limits of the tests; each is $SLOWER times as long.
+# Runs the executable tests/guest/*.sh, or those in $TESTS, one after the other. Each
+# begins without RDMA modules and with no network device but lo. $RESULTS gets for each
+# <test>.log (its output), <test>.code (its exit code, when it has ended) and
+# <test>.complaint (lines about what it did not notice itself). $LIMIT replaces the time
+# limits of the tests; each is $SLOWER times as long.
 set -u
 . "$CHECKOUT/tests/leaks.sh"
 cd "$CHECKOUT/tests/guest" || exit 1
 
-# Kernel messages that are never fine.
+# Messages of the kernel that are failures.
 bad='WARNING: |BUG: |Oops|general protection|refcount_t: |possible recursive|possible circular|blocked for more than|waiting for .* to become free|rdma_restrack: leaked'
 
 rdma_modules() {
@@ -22,7 +21,7 @@ links() {
 	ip -o link show | awk -F': ' '$2 != "lo" { sub(/@.*/, "", $2); print $2 }'
 }
 
-# Brings the guest back to the beginning whatever a test has left.
+# Removes whatever a test has left.
 clean_up() {
 	for pid in $(ps -o pid= --ppid 2 -N | awk '$1 > 1'); do
 		[ "$pid" = $$ ] || [ "$pid" = $PPID ] || kill -KILL "$pid" 2>/dev/null

@@ -1,10 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads rdma_restrack and then each module named, and keeps what the KUnit
-# suites said that came with it: one KTAP document per suite, in
-# $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or unload.
-# With FIRST_FAILURE set the guest ends with the first test that fails.
+# Loads rdma_restrack and then each module named, and keeps the results of their KUnit
+# suites as KTAP in $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or
+# unload. With FIRST_FAILURE set the guest ends with the first test that fails.
 set -u
 . "$CHECKOUT/scripts/guest/rdma.sh"
 . "$CHECKOUT/tests/leaks.sh"
@@ -20,7 +19,7 @@ if [ "${FIRST_FAILURE-}" ]; then
 	} &
 fi
 
-# Where the kernel can make allocations fail, let it be any of them, in silence.
+# Where the kernel injects faults, any allocation may fail, without a message.
 for faults in /sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc; do
 	[ ! -d $faults ] || {
 		echo N >$faults/ignore-gfp-wait
@@ -43,7 +42,7 @@ for module in rdma_restrack "$@"; do
 	echo "loading $module"
 	collect "before"
 	rm -f "$RESULTS"/before.*
-	# A suite waits until a deletion that waits has said so.
+	# A suite waits for the report of a deletion that waits.
 	[ $module = rdma_restrack ] && options="wait_report=1" || options=
 	if modprobe "$module" $options; then
 		loaded="$module $loaded"
