@@ -16,9 +16,7 @@ NEEDED = (
     ("/usr/share/keyrings/debian-archive-keyring.gpg", "debian-archive-keyring"),
 )
 # Without root, mmdebstrap works in a user namespace and needs these.
-NEEDED_BY_USERS = (
-    ("newuidmap", "uidmap"),
-)
+NEEDED_BY_USERS = (("newuidmap", "uidmap"),)
 
 
 def lacking() -> list[str]:
@@ -53,5 +51,4 @@ def prepare() -> None:
             # A third party's source that does not answer fails the update. If that
             # matters, the installation fails, too.
             if code and words is command:
-                raise Failed("host", f"apt-get could not install {', '.join(packages)}",
-                             log)
+                raise Failed("host", f"apt-get could not install {', '.join(packages)}", log)

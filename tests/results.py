@@ -110,8 +110,7 @@ def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
             continue
         before, bad = total.passed, len(total.failures)
         for document in mine:
-            total.add(read(kernel.source, document.read_text(errors="replace"), variant,
-                           document))
+            total.add(read(kernel.source, document.read_text(errors="replace"), variant, document))
         say(f"  {variant}: {module}: {len(mine)} suites, {total.passed - before} passed, "
             f"{len(total.failures) - bad} failed")
     if verdict.why:

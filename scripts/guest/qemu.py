@@ -269,8 +269,7 @@ def complaint(code: int | None, late: bool, limit: float | None, messages: Path,
         served = messages.with_name("virtiofsd.log")
         if served.exists() and "ERROR" in (said := served.read_text(errors="replace")):
             return said.strip().splitlines()[0][:160]
-        last = output.read_text(errors="replace").strip().splitlines() \
-            if output.exists() else []
+        last = output.read_text(errors="replace").strip().splitlines() if output.exists() else []
         return "the guest ended without a verdict" + \
             (f"; its last words: {last[-1][:120]}" if last else "")
     if code:

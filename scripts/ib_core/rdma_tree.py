@@ -110,8 +110,7 @@ class Tree:
         state, jobs = {}, {}
         for name, path in self._inputs():
             stat = path.stat()
-            state[name] = [str(path), stat.st_size, stat.st_mtime_ns,
-                           self._recipe(name)]
+            state[name] = [str(path), stat.st_size, stat.st_mtime_ns, self._recipe(name)]
             if state[name] != old.get(name) or not (self.out / name).exists():
                 jobs[name] = path
         for name in self.patches:
@@ -182,10 +181,8 @@ class Tree:
 
 
 def arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__.strip().split("\n\n", maxsplit=1)[0])
-    parser.add_argument("--kernel-source", required=True, type=Path,
-                        help="sources of the kernel")
+    parser = argparse.ArgumentParser(description=__doc__.strip().split("\n\n", maxsplit=1)[0])
+    parser.add_argument("--kernel-source", required=True, type=Path, help="sources of the kernel")
     parser.add_argument("--kernel-build", type=Path,
                         help="where that kernel is prepared or built "
                              "(default: in its sources)")
@@ -197,8 +194,7 @@ def arguments() -> argparse.Namespace:
                              "(default: %(default)s)")
     parser.add_argument("--also", action="append", default=[], metavar="DIR",
                         help="one more directory of the kernel, e.g. net/rds")
-    parser.add_argument("--build", action="store_true",
-                        help="build the modules, too")
+    parser.add_argument("--build", action="store_true", help="build the modules, too")
     parser.add_argument("--module-symvers", type=Path,
                         help="Module.symvers of rdma_restrack.ko; without it "
                              "its symbols may stay undefined")
@@ -219,8 +215,7 @@ def main() -> None:
         tree = Tree(source, out, [*what.dirs, *args.also])
         started = time.monotonic()
         written = tree.update()
-        say(f"RDMA tree: {written} files written in "
-            f"{time.monotonic() - started:.1f} s")
+        say(f"RDMA tree: {written} files written in {time.monotonic() - started:.1f} s")
         if args.build:
             build = Build(out, what, (args.kernel_build or source).resolve(),
                           args.module_symvers and args.module_symvers.resolve(),

@@ -47,13 +47,11 @@ class SemanticPatch:
         if not self.file:
             raise Error(f"{path}: no line '// File: ...'")
 
-        expected = {m[1]: tuple(map(int, m.groups()[1:]))
-                    for m in self.EXPECT.finditer(self.text)}
+        expected = {m[1]: tuple(map(int, m.groups()[1:])) for m in self.EXPECT.finditer(self.text)}
         heads = list(self.HEAD.finditer(self.text))
         names = [m[1] for m in heads]
         if sorted(names) != sorted(expected):
-            raise Error(f"{path}: rules are {names}, "
-                        f"but expectations are for {list(expected)}")
+            raise Error(f"{path}: rules are {names}, but expectations are for {list(expected)}")
 
         ends = [m.start() for m in heads[1:]] + [len(self.text)]
         self.rules = [Rule(m[1], self.text[m.start():end], *expected[m[1]])

@@ -130,8 +130,7 @@ def _make(path: Path, packages: list[str]) -> None:
             maker.stdin.write(sources)
             maker.stdin.close()
             if not root:
-                step.run(["tar", "-x", "-C", path, "--exclude=./dev/*"],
-                         stdin=maker.stdout)
+                step.run(["tar", "-x", "-C", path, "--exclude=./dev/*"], stdin=maker.stdout)
         if maker.returncode:
             step.fail(f"mmdebstrap: {step.last_words()}", "is there a network?")
         (path / "usr/lib/modules").mkdir(exist_ok=True)

@@ -20,8 +20,7 @@ KERNEL_SUITES = ("trixie-backports",)
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # A mirror that has one of these releases has the suites above.
-RELEASES = ("bookworm", "trixie", "forky", "sid",
-            "oldstable", "stable", "testing", "unstable")
+RELEASES = ("bookworm", "trixie", "forky", "sid", "oldstable", "stable", "testing", "unstable")
 
 
 def mirrors() -> list[str]:
@@ -45,8 +44,7 @@ def mirrors_among(uris: str) -> list[str]:
 
 def sources(suites: Iterable[str]) -> str:
     """Lines of a sources.list for the suites, from the first mirror."""
-    return "".join(f"deb [signed-by={KEYRING}] {mirrors()[0]} {suite} main\n"
-                   for suite in suites)
+    return "".join(f"deb [signed-by={KEYRING}] {mirrors()[0]} {suite} main\n" for suite in suites)
 
 
 def proxies() -> list[str]:
@@ -112,12 +110,10 @@ class Archive:
 
     def fetch(self, packages: Iterable[str], folder: Path) -> None:
         """Downloads packages (name=version) into a folder. apt checks them."""
-        self._apt("apt-get", "download", *packages, cwd=folder,
-                  hint="is there a network?")
+        self._apt("apt-get", "download", *packages, cwd=folder, hint="is there a network?")
 
 
 def newer(a: str, b: str) -> bool:
     """Returns true if version a is newer than b."""
-    return subprocess.run(["dpkg", "--compare-versions", a, "gt", b],
-                          check=False).returncode == 0
+    return subprocess.run(["dpkg", "--compare-versions", a, "gt", b], check=False).returncode == 0
 

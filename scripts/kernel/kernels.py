@@ -173,8 +173,7 @@ def _stock(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
 def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
     """A kernel with our configuration. All but RDMA is built in."""
     recipe = variant.recipe
-    fragments = "".join((CONFIGS / f"{name}.config").read_text()
-                        for name in recipe.fragments)
+    fragments = "".join((CONFIGS / f"{name}.config").read_text() for name in recipe.fragments)
     arguments = (*variant.make_arguments, *recipe.words)
 
     def make(objects: Path) -> None:
@@ -186,8 +185,7 @@ def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
             config.write_text(config.read_text() + fragments)
             _make(step, root, source, objects, arguments, ["olddefconfig"])
             check_config(step, config.read_text(), fragments)
-            _make(step, root, source, objects, arguments,
-                  ["bzImage", "modules_prepare"])
+            _make(step, root, source, objects, arguments, ["bzImage", "modules_prepare"])
             # Only a build of all modules of the kernel would write this file.
             symbols = (objects / "vmlinux.symvers").read_bytes()
             (objects / "Module.symvers").write_bytes(symbols)
@@ -209,15 +207,12 @@ def check_config(step: Step, config: str, fragments: str) -> None:
     have = set(config.splitlines())
     asked = {found[1]: found[0] for found in re.finditer(
         r"^(?:# )?(CONFIG_\w+)(?:=.*| is not set)$", fragments, re.MULTILINE)}
-    lost = [line for line in asked.values()
-            if line.startswith("CONFIG_") and line not in have]
+    lost = [line for line in asked.values() if line.startswith("CONFIG_") and line not in have]
     lost += [line for name, line in asked.items()
              if line.startswith("#") and f"\n{name}=" in config]
     if lost:
-        step.fail(f"Kconfig did not take {', '.join(lost)}",
-                  f"see {CONFIGS}")
+        step.fail(f"Kconfig did not take {', '.join(lost)}", f"see {CONFIGS}")
     stray = [line for line in have
              if line.endswith("=m") and not re.match(r"CONFIG_(INFINIBAND|RDMA)", line)]
     if stray:
-        step.fail(f"nothing would build {', '.join(sorted(stray))}",
-                  f"set it to y in {CONFIGS}")
+        step.fail(f"nothing would build {', '.join(sorted(stray))}", f"set it to y in {CONFIGS}")

@@ -175,8 +175,7 @@ def build_for_kdir(tree: Path) -> None:
                   "--kernel-source", source.resolve(), "--kernel-build", tree.resolve(),
                   "--out", out / "rdma"], cwd=CHECKOUT)
         (out / "module").mkdir(exist_ok=True)
-        compiler = [f"{name}={os.environ[name]}" for name in ("LLVM", "CC")
-                    if os.environ.get(name)]
+        compiler = [f"{name}={os.environ[name]}" for name in ("LLVM", "CC") if os.environ.get(name)]
         step.run(["make", f"-j{os.cpu_count()}", "-C", tree.resolve(), f"M={CHECKOUT}",
                   f"MO={out / 'module'}", f"RDMA_TREE={out / 'rdma'}", *compiler,
                   "modules"])

@@ -138,8 +138,7 @@ def _choose_modules(step: Step, root: BuildRoot, folder: Path, release: str) -> 
     guest-rdma: with Debian's RDMA modules.
     """
     everything = folder / f"usr/lib/modules/{release}"
-    step.run(root.enter(["depmod", release],
-                        over=[(everything.parent, "/usr/lib/modules")]))
+    step.run(root.enter(["depmod", release], over=[(everything.parent, "/usr/lib/modules")]))
     needs, paths = {}, {}
     for line in (everything / "modules.dep").read_text().splitlines():
         path, _, needed = line.partition(":")

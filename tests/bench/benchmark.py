@@ -49,8 +49,7 @@ class Subject:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self.trees = {RUST: modules.build(kernel).folder,
-                      C: modules.install_distribution(kernel)}
+        self.trees = {RUST: modules.build(kernel).folder, C: modules.install_distribution(kernel)}
         self.benches = {side: self._module(side) for side in (C, RUST)}
 
     def _module(self, side: str) -> Path:

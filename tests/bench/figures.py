@@ -36,9 +36,7 @@ LABELS = {
 }
 
 # The load beside threads.
-LOADS = {
-    "": "", "count": "beside a count", "dump": "beside a dump", "lookup": "beside lookups",
-}
+LOADS = {"": "", "count": "beside a count", "dump": "beside a dump", "lookup": "beside lookups"}
 
 
 def digits(ratio: float) -> float:
@@ -137,5 +135,4 @@ def _targets_of_threads(row: Row, rows: list[Row]) -> list[Target]:
     one, = (other.rust for other in rows
             if (other.op, other.n, other.setting) == (row.op, 1, row.setting))
     # Several threads may not slow each other down.
-    return [_ratio_at_least(row, 1.5),
-            Target("Rust >= 0.9 of 1 thread", row.rust >= 0.9 * one)]
+    return [_ratio_at_least(row, 1.5), Target("Rust >= 0.9 of 1 thread", row.rust >= 0.9 * one)]

@@ -44,8 +44,7 @@ class Link:
                 if kind == NLMSG_DONE:
                     return
                 if kind == NLMSG_ERROR:
-                    raise OSError(-struct.unpack_from("=i", data, HEADER.size)[0],
-                                  "netlink")
+                    raise OSError(-struct.unpack_from("=i", data, HEADER.size)[0], "netlink")
                 yield data[HEADER.size:size]
                 data = data[(size + 3) & ~3:]
 

@@ -26,12 +26,10 @@ Place = Sequence[Any]       # device, port and number of an object
 OWN = {"qp": "lqpn", "cm_id": "cm-idn", "cq": "cqn", "mr": "mrn", "pd": "pdn",
        "ctx": "ctxn", "srq": "srqn"}
 # Fields with the number of another object, and the type of that.
-REFERENCES = {"pdn": "pd", "cqn": "cq", "ctxn": "ctx", "lqpn": "qp", "rqpn": "qp",
-              "pid": "process"}
+REFERENCES = {"pdn": "pd", "cqn": "cq", "ctxn": "ctx", "lqpn": "qp", "rqpn": "qp", "pid": "process"}
 
 # Fields with random values: only whether they are there is compared.
-RANDOM = {"rq-psn", "sq-psn", "rkey", "lkey", "local_dma_lkey",
-          "unsafe_global_rkey"}
+RANDOM = {"rq-psn", "sq-psn", "rkey", "lkey", "local_dma_lkey", "unsafe_global_rkey"}
 # For a region of the kernel, that of its last use.
 LENGTH = "mrlen"
 # Ports from here on are chosen by the kernel.
@@ -151,8 +149,7 @@ class _Graph:
             node = _Node(type_, [f"comm={one.get('comm')}"])
             self.nodes.append(node)
             found.append((None, node))
-        here = [node for device, node in found
-                if type_ == "process" or device == one.get("ifname")]
+        here = [node for device, node in found if type_ == "process" or device == one.get("ifname")]
         # The other end of a connection may be on another device.
         here = here or [node for _, node in found]
         return here[0] if here else "0" if number == 0 else "not-listed"
@@ -391,8 +388,7 @@ def _broken_lists(capture: Object) -> Iterator[tuple[str, Object]]:
                 yield f"{command}: no {field} in {one}", \
                     instead(i, 1, {name: one[name] for name in one if name != field})
             if "pid" in one:
-                yield f"{command}: wrong pid in {one}", \
-                    instead(i, 1, one | {"pid": NOBODY})
+                yield f"{command}: wrong pid in {one}", instead(i, 1, one | {"pid": NOBODY})
         for i, (one, other) in enumerate(itertools.pairwise(objects[:BROKEN + 1])):
             # Where the order says nothing, only ascending numbers can be exchanged.
             if "free" in capture and any(one.get(field) != other.get(field)

@@ -79,8 +79,7 @@ def _c_modules(kernel: Kernel) -> Path:
     ship, built from Debian's source."""
     build = modules.folder(kernel.variant)
     with Step("siw for the C tracker", "compare-siw") as step:
-        built = _build(step, kernel, "drivers/infiniband/sw/siw", build / "siw-c",
-                       ("RDMA_SIW",))
+        built = _build(step, kernel, "drivers/infiniband/sw/siw", build / "siw-c", ("RDMA_SIW",))
         _add(step, kernel, build / "tree-c", built)
     return modules.install_distribution(kernel)
 
@@ -150,8 +149,7 @@ def _run(kernel: Kernel, side: str, folder: Path, chosen: str) -> Shown:
         raise Failed(f"compare, {SIDES[side]}", verdict.why, log)
     shown = {}
     for path in sorted(said.glob("*/*.json")):
-        shown[f"{path.parent.name}/{path.stem}"] = \
-            captures.lines(json.loads(path.read_text()))
+        shown[f"{path.parent.name}/{path.stem}"] = captures.lines(json.loads(path.read_text()))
     for path in sorted(said.glob("*/wrong")):
         shown[f"{path.parent.name}/wrong"] = path.read_text().splitlines()[:1]
     _write(OUT / side, shown)
@@ -224,8 +222,7 @@ class Expected:
     def _split(self, text: str) -> tuple[str, str]:
         """The words that may differ, and the line without them."""
         words = [word for word in text.split(" ") if word.partition("=")[0] in self.words]
-        return " ".join(words), " ".join(word for word in text.split(" ")
-                                         if word not in words)
+        return " ".join(words), " ".join(word for word in text.split(" ") if word not in words)
 
 
 def _workload(name: str) -> str:
@@ -342,8 +339,7 @@ def run(kernel: Kernel) -> int:
     unexpected, tally = _compare(shown, expected)
     stale = list(_miscounted(expected, tally, set(map(_workload, shown["c"]))))
 
-    tried, unseen = _unseen(qemu.results_of(kernel, _name("rust")) / "captures",
-                            shown, expected)
+    tried, unseen = _unseen(qemu.results_of(kernel, _name("rust")) / "captures", shown, expected)
 
     where = OUT.relative_to(CHECKOUT)
     say(f"{tried} captures with a mistake in them: {len(unseen)} look like the original")

@@ -64,8 +64,7 @@ def ascending(numbers: list[int], what: str) -> None:
 
 def listed(type_: str, key: str, device: str) -> Counter[int]:
     """The numbers in rdma's list of that type."""
-    found = [one[key] for one in tool("resource", "show", type_)
-             if one["ifname"] == device]
+    found = [one[key] for one in tool("resource", "show", type_) if one["ifname"] == device]
     # QPs with a port follow those without, and QP 0 and 1 come last.
     if type_ != "qp":
         ascending(found, type_)
@@ -296,8 +295,7 @@ def object_larger_than_a_message_is_listed(device: str) -> None:
         ascending(dump.found, "SRQs")
         dump = Dump(device, "srq", SMALL).finish()
         check(dump.error == 90, f"reader with {SMALL}: error {dump.error}, not EMSGSIZE")
-        check(len(dump.found) == others,
-              f"reader with {SMALL}: {len(dump.found)} before the error")
+        check(len(dump.found) == others, f"reader with {SMALL}: {len(dump.found)} before the error")
         # rdma has a small buffer.
         done = subprocess.run(["rdma", "resource", "show", "srq"], text=True,
                               capture_output=True, timeout=60, check=False)
@@ -454,8 +452,7 @@ def keys_are_charged_to_the_reader(device: str) -> None:
         sockets = [netlink.Connection() for _ in range(number)]
         yield
         for one in sockets:
-            one.send(netlink.COMMANDS["res_pd_get"], [(netlink.DEV_INDEX, index)],
-                     netlink.DUMP)
+            one.send(netlink.COMMANDS["res_pd_get"], [(netlink.DEV_INDEX, index)], netlink.DUMP)
         yield
         for one in sockets:
             one.close()

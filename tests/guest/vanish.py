@@ -79,8 +79,7 @@ class Device:
 
     def rping(self, end: str) -> subprocess.Popen[str]:
         # It sends without pause, so others have precedence.
-        return self.start("nice", "-n", "19",
-                          "rping", end, "-C", "100000000", "-a", self.address)
+        return self.start("nice", "-n", "19", "rping", end, "-C", "100000000", "-a", self.address)
 
     def cm_ids(self) -> int:
         """The number of CM_IDs. The kernel has none here."""

@@ -71,10 +71,8 @@ def children(name: str, numbers: dict[str, int]) -> None:
 
 def main() -> None:
     name, words = sys.argv[1], sys.argv[2:]
-    numbers = {"pd": 0, "cq": 0, "mr": 0, "srq": 0, "qp": 0, "rounds": 1,
-               "processes": 0}
-    numbers.update((what, int(n)) for what, n in
-                   (word.split("=") for word in words if "=" in word))
+    numbers = {"pd": 0, "cq": 0, "mr": 0, "srq": 0, "qp": 0, "rounds": 1, "processes": 0}
+    numbers.update((what, int(n)) for what, n in (word.split("=") for word in words if "=" in word))
 
     if numbers["processes"]:
         children(name, numbers)

@@ -61,8 +61,7 @@ def explore(step: Step, root: BuildRoot, model: str, mutant: str | None) -> tupl
         step.run(root.enter(command, readable=[CHECKOUT], writable=[out], directory=out))
 
     for name, (defines, (build, explore_with)) in RUNS[model].items():
-        run("spin", *defines, *([f"-D{mutant}"] if mutant else []), "-a",
-            MODELS / f"{model}.pml")
+        run("spin", *defines, *([f"-D{mutant}"] if mutant else []), "-a", MODELS / f"{model}.pml")
         run("gcc", *BUILD_FLAGS, *build, "-o", "verifier", "pan.c")
         said = out / "said"
         run("sh", "-c", f"./verifier {' '.join(FLAGS + explore_with)} >said")

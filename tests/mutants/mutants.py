@@ -177,8 +177,7 @@ def share(mutants: Iterable[Mutant], number: int, nr: int) -> list[Mutant]:
     mutants = sorted(mutants, key=lambda mutant: mutant.is_for_guest_test)
     costs = [GUEST_TEST if mutant.is_for_guest_test else 1 for mutant in mutants]
     begins = itertools.accumulate(costs, initial=0)
-    return [mutant for mutant, begin in zip(mutants, begins)
-            if begin * nr // sum(costs) == number]
+    return [mutant for mutant, begin in zip(mutants, begins) if begin * nr // sum(costs) == number]
 
 
 def try_all(mutants: list[Mutant], with_suites: bool) -> list[tuple[str, bool, str]]:

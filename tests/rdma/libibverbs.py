@@ -25,8 +25,7 @@ class Qp(ctypes.Structure):
 
 
 class SrqInitAttr(ctypes.Structure):
-    _fields_ = [("srq_context", P), ("max_wr", U32), ("max_sge", U32),
-                ("srq_limit", U32)]
+    _fields_ = [("srq_context", P), ("max_wr", U32), ("max_sge", U32), ("srq_limit", U32)]
 
 
 class AhAttr(ctypes.Structure):

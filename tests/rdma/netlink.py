@@ -19,8 +19,7 @@ DUMP_INTERRUPTED = 0x10
 
 # Attributes, see include/uapi/rdma/rdma_netlink.h
 DEV_INDEX, DEV_NAME, PORT_INDEX, NDEV_NAME, LINK_TYPE = 1, 2, 3, 51, 65
-RES_LQPN, RES_PDN, RES_CQN, RES_MRN, RES_CM_IDN, RES_CTXN, RES_SRQN = \
-    21, 60, 61, 62, 63, 64, 90
+RES_LQPN, RES_PDN, RES_CQN, RES_MRN, RES_CM_IDN, RES_CTXN, RES_SRQN = 21, 60, 61, 62, 63, 64, 90
 STAT_MODE, STAT_RES, STAT_COUNTER_ID = 74, 75, 79
 RES_QP, RES_PD = 19, 46     # values of STAT_RES
 # Enclose the objects of a message.

@@ -114,15 +114,13 @@ class Verbs:
         i = 0
         while devices[i]:
             if self._ibv.ibv_get_device_name(devices[i]).decode() == device:
-                self._keep(name, self._ibv.ibv_open_device(devices[i]),
-                           self._ibv.ibv_close_device)
+                self._keep(name, self._ibv.ibv_open_device(devices[i]), self._ibv.ibv_close_device)
                 return
             i += 1
         raise OSError(0, f"no device {device}")
 
     def pd(self, name: str, context: str) -> None:
-        self._keep(name, self._ibv.ibv_alloc_pd(self._get(context)),
-                   self._ibv.ibv_dealloc_pd)
+        self._keep(name, self._ibv.ibv_alloc_pd(self._get(context)), self._ibv.ibv_dealloc_pd)
 
     def channel(self, name: str, context: str) -> None:
         self._keep(name, self._ibv.ibv_create_comp_channel(self._get(context)),
@@ -331,8 +329,7 @@ class Verbs:
         self._check(cm_id, library.rdma_join_multicast(
             self._get(cm_id), self._address(group, 0), None))
         event = ctypes.POINTER(CmEvent)()
-        self._check(cm_id, library.rdma_get_cm_event(self._get(channel),
-                                                     ctypes.byref(event)))
+        self._check(cm_id, library.rdma_get_cm_event(self._get(channel), ctypes.byref(event)))
         what, status = event.contents.event, event.contents.status
         library.rdma_ack_cm_event(event)
         if what != MULTICAST_JOIN or status:

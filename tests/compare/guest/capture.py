@@ -76,8 +76,7 @@ def everything(prefix: Sequence[str] = ()) -> dict[str, Any]:
 
 def all_ways() -> dict[str, Any]:
     """The same, with driver details, too, and each object by its number."""
-    return everything() | {"-dd": ask(COMMANDS, ("-d", "-d")),
-                           "by number": one_by_one()}
+    return everything() | {"-dd": ask(COMMANDS, ("-d", "-d")), "by number": one_by_one()}
 
 
 def _threads(said: list[list[Any]]) -> dict[int, int]:

@@ -181,8 +181,7 @@ class Scene:
                        for key, value in fields.items()) for one in objects)
 
     def wait_count(self, number: int, name: str, **fields: Any) -> None:
-        self.wait(lambda: self.count(name, **fields) == number,
-                  f"{number} {name} with {fields}")
+        self.wait(lambda: self.count(name, **fields) == number, f"{number} {name} with {fields}")
 
     def wait_gone(self) -> None:
         """Waits until no object belongs to a process. The kernel frees some late."""

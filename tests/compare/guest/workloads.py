@@ -129,8 +129,7 @@ def pingpong_unconnected(scene: Scene) -> None:
 def pingpong_ends(scene: Scene) -> None:
     """A program that comes to its end leaves nothing behind."""
     device = scene.device()
-    command = ["ibv_rc_pingpong", "-d", device, "-n", "100",
-               "-g", scene.gid_index(device) or ""]
+    command = ["ibv_rc_pingpong", "-d", device, "-n", "100", "-g", scene.gid_index(device) or ""]
     server = scene.start(*command)
     scene.wait_count(1, "qp", comm="ibv_rc_pingpong")
     client = scene.start(*command, "localhost")
@@ -265,8 +264,7 @@ def channels(scene: Scene) -> None:
     a.qp("qp", "pd", "cq1", "rc", None, "cq2")
     a.init("qp")
     scene.capture_all_ways("channels")
-    scene.note("busy", cq=scene.attempt(a.destroy, "cq1"),
-               channel=scene.attempt(a.destroy, "ch2"))
+    scene.note("busy", cq=scene.attempt(a.destroy, "cq1"), channel=scene.attempt(a.destroy, "ch2"))
     a.destroy("qp", "cq1", "cq3", "ch2")
     scene.capture("fewer")
 
@@ -500,8 +498,7 @@ def user_namespaces(scene: Scene) -> None:
     scene.capture("root")
     scene.capture("mapped-root", ("unshare", "--user", "--map-root-user"))
     scene.capture("nobody", ("setpriv", "--reuid=65534", "--clear-groups"))
-    scene.capture("no-admin", ("setpriv", "--bounding-set=-net_admin",
-                               "--inh-caps=-net_admin"))
+    scene.capture("no-admin", ("setpriv", "--bounding-set=-net_admin", "--inh-caps=-net_admin"))
 
 
 @workload("rxe", "siw")
@@ -561,8 +558,7 @@ def executed(scene: Scene) -> None:
     scene.device()
     make = ("with_cm_id", "dev0", ADDRESS)
 
-    def look(what: str, before: tuple[str, ...], caller: str,
-             then: tuple[str, ...] = ()) -> None:
+    def look(what: str, before: tuple[str, ...], caller: str, then: tuple[str, ...] = ()) -> None:
         a = scene.actor("before")
         if before:
             getattr(a, before[0])(*before[1:])
@@ -726,8 +722,7 @@ def churn(scene: Scene) -> None:
             capture.NUMBERS[name][1]))
         if name == "qp":
             for command in ("statistic show", "statistic qp show", "resource show"):
-                scene.capture_run(command.replace(" ", "-"),
-                                  capture.repeatedly(command, FEWEST))
+                scene.capture_run(command.replace(" ", "-"), capture.repeatedly(command, FEWEST))
         if moves.churned() < begun + FEWER:
             raise Wrong(f"{name} hardly came and went")
         moves.kill()
@@ -816,8 +811,7 @@ def long_list(scene: Scene) -> None:
             scene.capture_run(f"{what}-{size >> 10}", dump.said(
                 f"{size >> 10} KiB, {what}", [one[-1] for one in srqs],
                 [one[-1] for one in srqs]))
-        done = run("timeout", "-s", "KILL", "1", "rdma", "resource", "show", "srq",
-                   check=False)
+        done = run("timeout", "-s", "KILL", "1", "rdma", "resource", "show", "srq", check=False)
         scene.note("srq", code=done.returncode, said=done.stderr.splitlines()[-1:])
 
     kept = []
@@ -846,8 +840,7 @@ def statistics(scene: Scene) -> None:
                   "qp unbind link dev0/1 cntn 1", "qp show link dev0/1",
                   "mr show", "show link dev0/1", "mode supported", "mode link dev0/1"):
         done = run("rdma", "statistic", *words.split(), check=False)
-        scene.note("-".join(words.split()[:2]), code=done.returncode,
-                   said=done.stderr.splitlines())
+        scene.note("-".join(words.split()[:2]), code=done.returncode, said=done.stderr.splitlines())
     scene.capture("after")
 
 
@@ -904,8 +897,7 @@ def requests(scene: Scene) -> None:
         type_ = name.removeprefix("res_").partition("_get")[0]
         if type_ in capture.NUMBERS:
             number, field = capture.NUMBERS[type_]
-            one = [one for one in capture.ask([f"resource show {type_}"])[0][1]
-                   if "pid" in one][0]
+            one = [one for one in capture.ask([f"resource show {type_}"])[0][1] if "pid" in one][0]
             which["number"] = (number, one[field], 0xffffffff)
         elif name.startswith("stat_"):
             which["kind"] = (netlink.STAT_RES, netlink.RES_QP, netlink.RES_PD)
