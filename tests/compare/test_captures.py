@@ -47,6 +47,21 @@ class Lists(unittest.TestCase):
         self.assertEqual(captures.lines(listed(pd(1, 5), pd(2, 6))),
                          captures.lines(listed(pd(11, 5), pd(17, 6))))
 
+    def test_references_are_to_names_not_to_numbers(self) -> None:
+        def capture(first: int, second: int) -> dict[str, Any]:
+            mrs = [{"ifname": "dev0", "mrn": i, "pdn": pdn} for i, pdn in ((1, second), (2, first))]
+            return {"-d": [[LIST, [pd(first, 5), pd(second, 6)]], ["resource show mr", mrs]]}
+
+        lines = captures.lines(capture(1, 2))
+        self.assertEqual(lines, captures.lines(capture(11, 17)))
+        self.assertTrue(lines[2].endswith("pdn=pd.2") and lines[3].endswith("pdn=pd.1"), lines)
+
+    def test_ranges_are_all_their_numbers(self) -> None:
+        qps = [{"ifname": "dev0", "lqpn": i, "type": "RC"} for i in (1, 2, 3)]
+        srq = {"ifname": "dev0", "srqn": 1, "lqpn": ["1-3"]}
+        lines = captures.lines({"-d": [["resource show qp", qps], ["resource show srq", [srq]]]})
+        self.assertTrue(lines[-1].endswith("lqpn=3xqp.1"), lines)
+
     def test_exchanged_objects_that_differ_give_other_lines(self) -> None:
         self.assertNotEqual(captures.lines(listed(pd(1, 5), pd(2, 6))),
                             captures.lines(listed(pd(1, 6), pd(2, 5))))
@@ -90,6 +105,9 @@ class Moving(unittest.TestCase):
                       churned(1, 2, held=(1, 2), form="text"),
                       churned(1, 2, held=(1, 2), devices=[])):
             self.assertNotEqual(captures.lines(wrong), right)
+
+    def test_what_is_listed_twice_is_said(self) -> None:
+        self.assertIn("1 twice", captures.lines(churned(1, 2, 2, held=(1, 2)))[0])
 
     def test_qps_of_ports_may_be_lost_by_the_c_tracker_only(self) -> None:
         held = [["dev0", 0, 17], ["dev0", 1, 1]]

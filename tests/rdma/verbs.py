@@ -234,7 +234,7 @@ class Verbs:
 
     def churn(self, method: str, arguments: Sequence[Any], then: Sequence[Any] = ()) -> None:
         """Makes and destroys an object by a method, without pause, until the process ends.
-        The method then is called in between."""
+        `then` is a method, with arguments, that is called in between."""
         self._churned = 0
 
         def work() -> None:
