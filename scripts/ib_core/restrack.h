@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What ib_core keeps for itself about the resource tracker. The tracker is
+ * Functions of ib_core for netlink messages about tracked objects. The tracker is
  * rdma_restrack.ko, its interface <rdma/restrack.h>.
  */
 

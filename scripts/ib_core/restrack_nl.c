@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 /*
- * What netlink says about tracked objects: dumps of all objects of one type, one
- * object by its number, and the lists of QPs that belong to an SRQ or a counter.
+ * Netlink messages about tracked objects: dumps of all objects of one type, one
+ * object by its number, and the lists of QPs of an SRQ or a counter.
  *
- * A dump begins with the keys of all objects that are there, sorted by number,
- * and asks for one object after the other by its key. So the list is a snapshot:
- * what went meanwhile is left out, what came later is not in it.
+ * A dump first collects the keys of all objects and sorts them by number. Then it
+ * looks up one object after the other by its key. So it is a snapshot: an object
+ * that went meanwhile is left out, and one that came later is not in it.
  *
- * No lock is held while objects are filled in. Nothing here allocates memory
- * while it holds a reference to an object: reclaim may wait for a disk, the disk
- * for a connection, and the connection for the reference to its QP.
+ * No lock is held while objects are filled in. Nothing here allocates memory that
+ * may wait for a disk while it holds a reference to an object: the disk may wait
+ * for a connection, and that for the reference to its QP.
  */
 
 #include <linux/capability.h>
@@ -23,22 +23,22 @@
 
 #include "restrack.h"
 
-/* How many keys are collected at once, with the lock of the tracker held */
+/* How many keys are collected between two calls of cond_resched() */
 #define KEYS_AT_ONCE 1024
 
 /**
  * struct restrack_dump_ctx - where a dump stands between two messages
  * @keys: keys of the objects to show, in ascending order; NULL if there was no
  *	memory for them
- * @num: how many
- * @next: index of the one to go on with
- * @cursor: without @keys: where in the order of the tracker to go on
- * @restores: how many deletions had been taken back when the dump began
+ * @num: number of keys
+ * @next: index of the next key
+ * @cursor: without @keys: cursor for rdma_restrack_keys()
+ * @restores: rdma_restrack_restores() when the dump began
  * @tried: size of the largest message that was too small for the next object
  * @largest: size of the largest message of this dump
  * @begun: the keys have been collected
  * @passed: an object was left out because it was being deleted
- * @missed: an object was left out although it is there
+ * @missed: an object was left out because of rdma_restrack_sync()
  */
 struct restrack_dump_ctx {
 	u64 *keys;
@@ -56,8 +56,8 @@ struct restrack_dump_ctx {
 /**
  * struct restrack_qpns - numbers of QPs
  * @list: the numbers
- * @num: how many there are
- * @max: how many there is room for
+ * @num: number of entries in @list
+ * @max: size of @list
  */
 struct restrack_qpns {
 	u32 *list;
@@ -66,14 +66,14 @@ struct restrack_qpns {
 };
 
 /**
- * struct restrack_query - what is asked for
- * @root: where
+ * struct restrack_query - a request
+ * @root: root of the device
  * @type: type of the objects
  * @fill: adds the attributes of one object
  * @has_cap_net_admin: for @fill
  * @port: for @fill
- * @has_qpns: a list of QPs is part of what is told of each object
- * @qpns: memory for that list
+ * @has_qpns: the answer has a list of QPs for each object
+ * @qpns: that list
  */
 struct restrack_query {
 	struct rdma_restrack_root *root;
@@ -92,7 +92,7 @@ static int cmp_key(const void *a, const void *b)
 
 /*
  * Collect the keys of all objects of a type, in ascending order. The memory is
- * charged to the one who asks, who is not to be killed for it.
+ * charged to the reader, without the OOM killer.
  *
  * Return: the keys, *@num of them, to be freed with kvfree(), or NULL.
  */
@@ -103,7 +103,7 @@ static u64 *restrack_sorted_keys(struct rdma_restrack_root *root,
 	u64 *keys = NULL, *more, cursor = 0;
 	u32 max, got, want;
 
-	/* and some that come meanwhile or are being deleted */
+	/* with room for some that come meanwhile or are being deleted */
 	max = rdma_restrack_count_details(root, type, NULL, show_details) + 64;
 	*num = 0;
 	for (;;) {
@@ -136,7 +136,7 @@ err:
 	return NULL;
 }
 
-/* netlink calls it when a dump is over, or when its socket is closed before */
+/* netlink calls this at the end of a dump, or when its socket is closed */
 static int dump_done(struct netlink_callback *cb)
 {
 	struct restrack_dump_ctx *ctx = (void *)cb->ctx;
@@ -145,7 +145,7 @@ static int dump_done(struct netlink_callback *cb)
 	return 0;
 }
 
-/* Take note of what is there: that and nothing else will be shown */
+/* Note which objects are there: only those will be shown */
 static void dump_begin(struct restrack_dump_ctx *ctx,
 		       struct netlink_callback *cb,
 		       struct rdma_restrack_root *root,
@@ -158,7 +158,7 @@ static void dump_begin(struct restrack_dump_ctx *ctx,
 }
 
 /*
- * Look which object is next. @cursor is where the dump stands after it.
+ * Find the key of the next object, and the cursor after it.
  *
  * Return: false if there is none.
  */
@@ -186,9 +186,9 @@ static void dump_advance(struct restrack_dump_ctx *ctx, u64 cursor)
 }
 
 /*
- * At the end: is an object missing that was there all the time? Then the message
- * that ends the dump gets NLM_F_DUMP_INTR. It is not set before, because libmnl
- * drops a message that has it, and everything after that.
+ * If an object may be missing that was there all the time, the message that ends
+ * the dump gets NLM_F_DUMP_INTR. No earlier one does: libmnl drops a message with
+ * that flag, and all after it.
  */
 static void dump_end(const struct restrack_dump_ctx *ctx,
 		     struct netlink_callback *cb,
@@ -199,7 +199,7 @@ static void dump_end(const struct restrack_dump_ctx *ctx,
 	    (!ctx->passed || ctx->restores == rdma_restrack_restores(root, type)))
 		return;
 
-	/* netlink compares these two */
+	/* netlink sets the flag if these two differ */
 	cb->prev_seq = 1;
 	cb->seq = 2;
 }
@@ -242,9 +242,8 @@ static int add_qpn(struct restrack_qpns *qpns, u32 qpn)
 }
 
 /*
- * Collect the numbers of the QPs that belong to an SRQ or a counter, in ascending
- * order. @owner is its entry, which is not looked into: the caller holds no
- * reference to it.
+ * Collect the numbers of the QPs of an SRQ or a counter, in ascending order.
+ * @owner is its entry, and only compared: the caller holds no reference to it.
  *
  * Return: 0 or -ENOMEM.
  */
@@ -334,7 +333,7 @@ static int fill_qpns(struct sk_buff *msg, const struct restrack_qpns *qpns,
 	return 0;
 }
 
-/* Is a list of QPs part of what this request wants to know of an object? */
+/* Returns true if the answer to this request has a list of QPs for each object */
 static bool wants_qpns(const struct nlmsghdr *nlh, enum rdma_restrack_type type)
 {
 	return type == RDMA_RESTRACK_COUNTER ||
@@ -342,8 +341,8 @@ static bool wants_qpns(const struct nlmsghdr *nlh, enum rdma_restrack_type type)
 }
 
 /*
- * Put an object into a message, with the list of its QPs if that is wanted. Drops
- * the reference to the object.
+ * Put an object into a message, with the list of its QPs if there is one, and drop
+ * the reference to it.
  */
 static int fill_and_put(struct sk_buff *msg, const struct restrack_query *query,
 			struct rdma_restrack_entry *res)
@@ -351,7 +350,7 @@ static int fill_and_put(struct sk_buff *msg, const struct restrack_query *query,
 	unsigned int noio = memalloc_noio_save();
 	int ret;
 
-	/* Drivers may allocate memory for it; let no disk be waited for */
+	/* drivers may allocate memory here, which must not wait for a disk */
 	ret = query->fill(msg, query->has_cap_net_admin, res, query->port);
 	if (!ret && query->has_qpns)
 		ret = fill_qpns(msg, &query->qpns, query->type == RDMA_RESTRACK_SRQ);
@@ -360,7 +359,7 @@ static int fill_and_put(struct sk_buff *msg, const struct restrack_query *query,
 	return ret;
 }
 
-/* Find an object of a dump, and take note if it is there but cannot be had */
+/* Find an object of a dump, and note if it is there but cannot be referenced */
 static struct rdma_restrack_entry *dump_get(struct restrack_dump_ctx *ctx,
 					    const struct restrack_query *query,
 					    u64 key)
@@ -373,7 +372,7 @@ static struct rdma_restrack_entry *dump_get(struct restrack_dump_ctx *ctx,
 	return res;
 }
 
-/* Put an object into a message of a dump. Drops the reference to the object. */
+/* Put an object into a message of a dump, and drop the reference to it */
 static int dump_and_put(struct sk_buff *skb, struct restrack_dump_ctx *ctx,
 			struct restrack_query *query, int attrtype, u64 key,
 			struct rdma_restrack_entry *res)
@@ -386,7 +385,7 @@ static int dump_and_put(struct sk_buff *skb, struct restrack_dump_ctx *ctx,
 		ret = collect_qpns(query, res);
 		if (ret)
 			return ret;
-		/* The key is that of the same object, or of none any more */
+		/* the key stands for the same object, or for none */
 		res = dump_get(ctx, query, key);
 		if (IS_ERR(res))
 			return -EAGAIN;
@@ -417,12 +416,11 @@ static int dump_and_put(struct sk_buff *skb, struct restrack_dump_ctx *ctx,
  * @port: for @fill
  * @show_details: dump also QPs of driver-specific types
  *
- * An object that does not fit any more comes first in the next message. If it
- * does not fit into an empty message, a message without objects is sent, for the
- * next one may be larger: the first one of a dump is made before netlink knows
- * the reader's buffer. An object that does not fit then either ends the dump
- * with -EMSGSIZE. Any other error of an object ends the dump, too, after the
- * objects before it were sent.
+ * An object that does not fit comes first in the next message. If it does not fit
+ * an empty message, a message without objects is sent, for the next one may be
+ * larger: the first one is made before netlink knows the reader's buffer. If the
+ * object does not fit then either, the dump ends with -EMSGSIZE. Any other error
+ * of an object ends the dump too, after the objects before it were sent.
  *
  * Return: 1 if there was an object left to dump, 0 if there was none, or an
  * error.
@@ -474,7 +472,7 @@ int restrack_dump(struct sk_buff *skb, struct netlink_callback *cb,
 		if (ret == -EMSGSIZE &&
 		    (room > ctx->tried || room < ctx->largest)) {
 			ctx->tried = room;
-			/* Later messages need not be smaller than this one was */
+			/* later messages are at least as large as the largest one */
 			cb->min_dump_alloc = ctx->largest;
 			break;
 		}

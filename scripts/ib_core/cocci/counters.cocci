@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// Both walks over the counters of a device used to depend on the tracker's
-// spinlock, the first one for its whole length. The iterator hands out each
-// counter with a reference instead: it cannot go away under us, and nobody else
-// has to wait.
+// Both walks over the counters of a device held the spinlock of the C tracker.
+// rdma_restrack_for_each() gives each counter with a reference, so it stays, and
+// nobody has to wait.
 //
 // Automatic mode compares the owner of a counter with the owner of a QP, so it
-// must not come across a counter of the kernel, which has no owning task.
-// Owners are processes: a thread that calls exec changes its number, and a
-// process that has ended leaves its own to another one. The reference to the
-// tracker's entry keeps the counter's memory until its own reference is taken;
-// a counter that is on its way out does not end the search.
+// skips counters of the kernel, which have no task. It compares processes and not
+// pids: exec by another thread changes the pid of the task, and the pid of a
+// process that has ended is used again. The reference to the entry keeps the
+// memory of the counter until a reference to the counter is taken. A counter
+// that is being released does not end the search.
 //
 // File: drivers/infiniband/core/counters.c
 // Options: --smpl-spacing

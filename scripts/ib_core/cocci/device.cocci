@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// The tracker's root is a part of the device and its initialisation allocates
-// nothing, so there is no failure to handle any more. Both functions take the
-// root instead of the device.
+// The root of the tracker is a member of the device, and both functions take it
+// instead of the device. rdma_restrack_init() allocates nothing, so it cannot
+// fail.
 //
 // File: drivers/infiniband/core/device.c
 // Rule init: 1 place, +1 -4

@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// The root of the tracker is a member of the device and not an array somewhere
-// else: nothing to allocate, nothing to free, and a lookup has one pointer less
-// to follow. Its type is complete here because ib_verbs.h includes
-// rdma/restrack.h, so the forward declaration goes.
+// The root of the tracker becomes a member of the device. It was an array that
+// had to be allocated and freed, and a lookup had to follow one more pointer. The
+// forward declaration goes, as ib_verbs.h includes rdma/restrack.h.
 //
-// An XRC domain is an object with an owner like any other; give it the entry
-// that the tracker needs.
+// An XRC domain gets an entry, like other objects.
 //
 // File: include/rdma/ib_verbs.h
 // Rule forward: 1 place, +0 -2

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What Coccinelle is told about macros of the kernel: without that it takes the
- * functions whose names they make for none.
+ * Macros of the kernel that make names of functions. Without these definitions
+ * Coccinelle does not see the functions.
  */
 
 #define UVERBS_HANDLER(id) id

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A driver may refuse to give up a memory region, which is alive then and has to
-// be listed as before. And if it does not refuse, it has freed the region, with
-// the tracker's entry in it: nothing of it may be touched then. So another entry
-// stands in for it while the driver has it.
+// A driver may refuse to deregister a memory region, which must then be listed as
+// before. If it does not refuse it frees the region, with the entry in it, so the
+// entry must not be touched afterwards. Another entry stands in for it while the
+// driver works.
 //
 // File: drivers/infiniband/core/verbs.c
 // Rule dereg: 1 place, +8 -1

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A dump kept the ordinal of the object to go on with, which cost time in the
-// square of their number and skipped live objects when earlier ones went away
-// between two messages; and it tried for ever to put an object into a message
-// that was too small for it. restrack_dump() takes the keys of all objects when
-// the dump begins, and gives up with an error when there is no hope.
+// A dump remembered between two messages how many objects it had passed. That took
+// time in the square of their number, and skipped live objects when earlier ones
+// went. It also never ended if an object did not fit a message. restrack_dump()
+// collects the keys of all objects when the dump begins, and ends with an error if
+// an object cannot fit.
 //
-// One object by its number comes from the same file, so that no memory is
-// allocated while it is referenced.
+// restrack_fill_byid() describes one object by its number. It allocates no memory
+// while it holds a reference to the object.
 //
 // File: drivers/infiniband/core/nldev.c
 // Rule walk: 1 place, +6 -52
@@ -46,7 +46,7 @@ statement body, none;
  	nlmsg_end(skb, nlh);
 -	cb->args[0] = idx;
 -	if (!filled)
-+	/* Nothing was left to dump: an empty message is the end */
++	/* nothing left to dump: an empty message ends it */
 +	if (!ret)
  		none
  	...

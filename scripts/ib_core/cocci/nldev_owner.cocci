@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// The owner of an object is a process, and the tracker keeps one of its threads.
-// A thread may end before the process does, even the first one: when another
-// thread calls exec, or when it just exits. So the pid to be shown is that of the
-// process, which stays as long as one of its threads is alive.
+// The owner of an object is a process, and the tracker holds its leader. The leader
+// may end before the process: when another thread calls exec, or when it exits. So
+// the pid of the thread group is shown, which stays as long as one thread lives.
 //
 // File: drivers/infiniband/core/nldev.c
 // Rule pid: 1 place, +1 -1

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// The lists of the QPs of an SRQ and of a counter were made under the tracker's
-// spinlock, and the second one without a reference to the QPs it looked at.
-// restrack_nl.c has both now: it adds them behind what these functions say, for
-// it makes them before the SRQ or the counter is referenced.
+// The lists of the QPs of an SRQ and of a counter were made with the spinlock of
+// the C tracker held, the second one without a reference to the QPs. Now
+// restrack_nl.c makes them, before it takes a reference to the SRQ or the counter,
+// and adds them after the attributes of these functions.
 //
 // File: drivers/infiniband/core/nldev.c
 // Rule srq_range: 1 place, +0 -29

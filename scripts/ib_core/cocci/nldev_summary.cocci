@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// The summary of a device lists XRC domains too. It counts all objects, whoever
-// asks: so do the lists, which only leave out the pid of an owner who has none in
-// the reader's PID namespace.
+// The summary of a device gets XRC domains. It counts all objects, whoever asks,
+// as the lists show all of them and leave out only the pids of owners that have
+// none in the reader's PID namespace.
 //
 // File: drivers/infiniband/core/nldev.c
 // Rule count: 1 place, +2 -1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// A context that could not be set up, because the file has one already or the
-// driver refused it, was freed together with the reference to its owner.
+// A context is freed if the file has one already or the driver refuses it. Its
+// reference to the owner was lost; rdma_restrack_put() drops it.
 //
 // File: drivers/infiniband/core/uverbs_std_types_device.c
 // Rule failed: 1 place, +1 -0

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0
 //
-// XRC domains are tracked from the moment the driver has one until it has given
-// it up. A domain that a process opened belongs to that process. In-kernel
-// callers have no way to say who they are, and there are none in the tree:
-// theirs belong to this module.
+// XRC domains are tracked from their creation by the driver to their destruction.
+// A domain that a process opened belongs to that process. Callers in the kernel
+// cannot give a name, and there are none in the tree: such a domain belongs to
+// ib_core.
 //
-// The driver may refuse to give up a domain, so the deletion is in two steps:
-// after the first nobody can find the entry, and the second or its reverse
-// follows what the driver said.
+// The driver may refuse to destroy a domain, so it is deleted in two steps, as the
+// other objects are.
 //
 // File: drivers/infiniband/core/verbs.c
 // Rule alloc: 1 place, +5 -0
