@@ -108,7 +108,7 @@ clean_up()
 	modprobe -qr veth 2>/dev/null
 }
 
-# What the drivers need besides goes with modprobe.
+# modprobe -r also removes what only the drivers need.
 unload_all()
 {
 	unload ib_core "modprobe -r" && unload rdma_restrack rmmod

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
 #
-# The modules: what loads what, what cannot be unloaded while, and that the kernel
+# The modules: what loads what, what is refused to be unloaded, and that the kernel
 # never has two trackers.
 
 . ./lib.sh

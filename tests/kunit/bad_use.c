@@ -384,7 +384,6 @@ static void abort_after_one_put_too_many_restores_the_entry(struct kunit *test)
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_CQ);
 	struct mock_owner *owner = mock_owner(test);
-	struct mock_call *call;
 
 	mock_own(test, owner, res);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
@@ -398,11 +397,7 @@ static void abort_after_one_put_too_many_restores_the_entry(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, mock_found(dev, res));
 
 	/* a later del still waits for its readers */
-	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
-	call = mock_start(test, owner, mock_del, res);
-	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
-	mock_finish(test, call);
+	mock_expect_wait(test, owner, mock_del, res);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 

@@ -28,16 +28,11 @@ static void del_after_add_in_one_call_waits_for_readers(struct kunit *test)
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_PD);
 	struct mock_owner *owner = mock_owner(test);
-	struct mock_call *call;
 	int i;
 
 	for (i = 0; i < 2; i++) {
 		mock_run(test, owner, mock_add, res);
-		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
-		call = mock_start(test, owner, mock_del, res);
-		KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
-		mock_finish(test, call);
+		mock_expect_wait(test, owner, mock_del, res);
 		MOCK_EXPECT_HELD(test, owner, 0);
 	}
 }
@@ -165,7 +160,7 @@ static void entry_is_added_again_after_del(struct kunit *test)
 	}
 }
 
-/* With add alone; the owner of before does not stay. */
+/* With add alone. The owner of before does not come back. */
 static void entry_added_again_gets_the_new_owner(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -271,7 +266,6 @@ static void untracked_entry_waits_for_readers(struct kunit *test)
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
 	struct mock_owner *owner = mock_owner(test);
-	struct mock_call *call;
 
 	mock_new(test, owner, res);
 	rdma_restrack_no_track(res);
@@ -281,12 +275,7 @@ static void untracked_entry_waits_for_readers(struct kunit *test)
 	rdma_restrack_begin_del(res);
 	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 0);
 	rdma_restrack_abort_del(res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
-
-	call = mock_start(test, owner, mock_del, res);
-	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-	rdma_restrack_put(res);
-	mock_finish(test, call);
+	mock_expect_wait(test, owner, mock_del, res);
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
@@ -331,17 +320,12 @@ static void sync_of_an_untracked_entry_waits(struct kunit *test)
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_QP);
 	struct mock_owner *owner = mock_owner(test);
-	struct mock_call *call;
 
 	rdma_restrack_new(res, RDMA_RESTRACK_QP);
 	rdma_restrack_no_track(res);
 	rdma_restrack_set_name(res, MOCK_NAME);
 	rdma_restrack_add(res);
-	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
-	call = mock_start(test, owner, mock_sync, res);
-	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
-	mock_finish(test, call);
+	mock_expect_wait(test, owner, mock_sync, res);
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 	rdma_restrack_del(res);
 }

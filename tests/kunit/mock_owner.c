@@ -52,6 +52,18 @@ bool mock_blocked(struct mock_call *call)
 	return true;
 }
 
+void mock_expect_wait(struct kunit *test, struct mock_owner *owner,
+		      void (*fn)(void *data), struct rdma_restrack_entry *res)
+{
+	struct mock_call *call;
+
+	KUNIT_EXPECT_EQ(test, rdma_restrack_get(res), 1);
+	call = mock_start(test, owner, fn, res);
+	KUNIT_EXPECT_TRUE(test, mock_blocked(call));
+	KUNIT_EXPECT_EQ(test, rdma_restrack_put(res), 1);
+	mock_finish(test, call);
+}
+
 static void mock_owner_exit(void *data)
 {
 	struct mock_owner *owner = data;

@@ -43,6 +43,10 @@ void mock_finish(struct kunit *test, struct mock_call *call);
 /* Returns true if the call has not returned after 0.1 s: it waits. */
 bool mock_blocked(struct mock_call *call);
 
+/* Expects that a function of the tracker waits for a reader of the entry. */
+void mock_expect_wait(struct kunit *test, struct mock_owner *owner,
+		      void (*fn)(void *data), struct rdma_restrack_entry *res);
+
 /* Waits for a condition, for 10 s; true as soon as it holds. */
 #define mock_await(condition)						\
 ({									\

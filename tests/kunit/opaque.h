@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * What the opaque bytes of a root and of an entry hold, for tests that reach
- * into them.
+ * The private members of a root and of an entry, which are opaque bytes in the
+ * header, for tests that set or read them.
  */
 
 #ifndef RESTRACK_KUNIT_OPAQUE_H

@@ -394,11 +394,7 @@ static void leftovers_are_deleted_in_every_way(struct kunit *test)
 		rdma_restrack_abort_del(res[i]);
 		KUNIT_EXPECT_TRUE(test, can_be_had(res[i]));
 
-		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 1);
-		call = mock_start(test, destroyer, mock_sync, res[i]);
-		KUNIT_EXPECT_TRUE(test, mock_blocked(call));
-		KUNIT_EXPECT_EQ(test, rdma_restrack_put(res[i]), 1);
-		mock_finish(test, call);
+		mock_expect_wait(test, destroyer, mock_sync, res[i]);
 
 		KUNIT_EXPECT_EQ(test, rdma_restrack_get(res[i]), 1);
 		call = mock_start(test, destroyer, i ? mock_del : mock_begin_del, res[i]);
