@@ -9,8 +9,8 @@ use crate::{
 
 fn change(mut entry: Updater<'_>) -> bool {
     let before = entry.owner();
-    if let Some(owner) = entry.owner_mut() {
-        //~
+    let slot = entry.owner_mut(); //~
+    if let Some(owner) = slot {
         owner.set(Owner::nobody());
     }
     before.process().is_some()
