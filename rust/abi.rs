@@ -419,7 +419,7 @@ pub(crate) unsafe extern "C" fn rdma_restrack_parent_name(
 ///
 /// `res` is NULL or points to an entry that stays during the call, that was zeroed or went through
 /// `rdma_restrack_new()`, and that no other thread changes meanwhile.
-/// If its type exists it is part of an object of that type, and it stays in its place until it is
+/// If its type exists it is part of an object of that type. It is neither moved nor freed until it is
 /// deleted or its root is cleaned.
 #[no_mangle]
 pub(crate) unsafe extern "C" fn rdma_restrack_add(res: *mut bindings::rdma_restrack_entry) {
@@ -521,8 +521,8 @@ unsafe fn stand_in<'a>(
 ///
 /// `res` is NULL or points to an entry that stays during the call, that was zeroed or went through
 /// `rdma_restrack_new()`, and that no other thread changes meanwhile.
-/// `stand_in` is NULL or points to a variable that nobody else uses, and that stays in its place
-/// until [`rdma_restrack_abort_free`] or [`rdma_restrack_commit_free`].
+/// `stand_in` is NULL or points to a variable that nobody else uses, and that is neither moved nor
+/// freed until [`rdma_restrack_abort_free`] or [`rdma_restrack_commit_free`].
 #[no_mangle]
 pub(crate) unsafe extern "C" fn rdma_restrack_begin_free(
     res: *mut bindings::rdma_restrack_entry,

@@ -82,7 +82,7 @@ pub(crate) enum State {
 /// - `comp` is initialised unless the entry is new, or stands in for another one: then there is no
 ///   reference, and nobody puts one.
 /// - `root` points to the root in whose table `node` is linked, or is NULL.
-/// - An entry stays in its place while it is in a table or has a reference.
+/// - An entry is neither moved nor freed while it is in a table or has a reference.
 #[repr(C)]
 pub(crate) struct Entry {
     valid: Cell<bool>,
@@ -396,8 +396,8 @@ impl Entry {
     }
 }
 
-// SAFETY: An entry stays in its place while it has a reference, by its type invariant: its updater
-// waits for the last one.
+// SAFETY: An entry is neither moved nor freed while it has a reference, by its type invariant: its
+// updater waits for the last one.
 unsafe impl AlwaysRefCounted for Entry {
     fn inc_ref(&self) {
         self.kref.get();

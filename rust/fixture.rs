@@ -150,7 +150,7 @@ impl TestEntry {
 ///
 /// # Safety
 ///
-/// The entry stays in its place until it is deleted.
+/// The entry is neither moved nor freed until it is deleted.
 unsafe fn add(
     root: &Root,
     kind: Kind,

@@ -80,8 +80,8 @@ pub(crate) fn parent_name(mut entry: Updater<'_>, parent: &Entry) {
 ///
 /// # Safety
 ///
-/// If the entry's type exists, the entry is part of a live object of that type, and stays in its
-/// place until it is deleted or its root is cleaned.
+/// If the entry's type exists, the entry is part of a live object of that type, and is neither moved
+/// nor freed until it is deleted or its root is cleaned.
 #[inline]
 pub(crate) unsafe fn add(entry: Updater<'_>) {
     const FUNCTION: &CStr = c"rdma_restrack_add";
@@ -198,7 +198,7 @@ pub(crate) fn abort_del(entry: &Updater<'_>) {
 ///
 /// # Safety
 ///
-/// `stand_in` is zeroed, and stays in its place until [`abort_free`] or [`commit_free`].
+/// `stand_in` is zeroed, and is neither moved nor freed until [`abort_free`] or [`commit_free`].
 pub(crate) unsafe fn begin_free(entry: Updater<'_>, stand_in: Updater<'_>) {
     begin_del(&entry);
     // SAFETY: The stand-in is zeroed, so in no table, and stays, by the requirement of this function.
@@ -209,8 +209,8 @@ pub(crate) unsafe fn begin_free(entry: Updater<'_>, stand_in: Updater<'_>) {
 ///
 /// # Safety
 ///
-/// [`begin_free`] was called for both, and `entry` stays in its place until it is deleted or its
-/// root is cleaned.
+/// [`begin_free`] was called for both, and `entry` is neither moved nor freed until it is deleted or
+/// its root is cleaned.
 pub(crate) unsafe fn abort_free(entry: Updater<'_>, stand_in: Updater<'_>) {
     // SAFETY: `begin_free` unlinked the entry, which stays, by the requirement of this function.
     unsafe { replace(&stand_in, &entry) };
@@ -253,7 +253,7 @@ pub(crate) fn sync(entry: &Updater<'_>) {
 
 /// Reports and unlinks all entries of a root: `rdma_restrack_clean()`.
 pub(crate) fn clean(root: &Root) {
-    if let (_, Some((kind, id))) = root.clean() {
+    if let Some((kind, id)) = root.clean().first {
         Misuse::Leaked.warn(c"rdma_restrack_clean", kind as u32, id);
     }
 }

@@ -368,7 +368,7 @@ impl World {
         let Some(root) = self.roots.get(index) else {
             return Err("no such root");
         };
-        let (told, _) = root.clean();
+        let told = root.clean().count;
         let mut count = 0;
         for (entry, known) in &mut self.entries {
             if known.is_linked() && known.root == index {

@@ -2,24 +2,35 @@
 
 //! The RDMA resource tracker: which objects an RDMA device has handed out, and to whom.
 //!
-//! Every object of a device (protection domain, completion queue, queue pair, ...) has an *entry*,
-//! every device a *root*. While an entry is tracked, `rdma resource show` finds it in the table of
-//! its root and can take a reference; who destroys the object takes the entry out and waits until
-//! the last reference is gone.
+//! Each object (protection domain, completion queue, queue pair, ...) has an *entry*, each device a
+//! *root*. While an entry is tracked, lookups find it in its root and take references. Whoever
+//! destroys the object removes the entry and waits until the last reference is dropped.
 //!
-//! | file | what |
+//! # The way of an `rdma_restrack_add()`
+//!
+//! ```text
+//!  abi         rdma_restrack_add()           C's pointer becomes an Updater of the entry
+//!   |
+//!  lifecycle   add()                         device: the object, its device and number
+//!   |                                        owner:  the process or kernel module
+//!   |                                        entry:  from now on it is tracked
+//!  root        Root::add(), Root::add_as()   counts: the next number, how many there are
+//!   |                                        key:    the place among those of its kind
+//!  table       Table::lock()                 size:   which bucket is for a hash
+//!   |                                        buckets: where in memory that bucket is
+//!  bucket      InsertionPoint::insert()      siblings: entries with the same number
+//!   |
+//!  sync        BitLock, PreemptGuard, Kref, Completion, RwSemaphore
+//! ```
+//!
+//! A file calls those below it, and those to the right of it. [`root`] has the locks and their
+//! order, [`table`] the hash table, [`entry`] who may read and write what.
+//!
+//! | other files | what is there |
 //! | --- | --- |
-//! | [`abi`] | the exported functions: C's pointers come in here and nowhere else |
-//! | [`lifecycle`], [`clean`] | the life of an entry; the end of a root |
-//! | [`root`], [`table`], [`counts`], [`key`] | all objects of a device, those of one kind, how many there are, their order |
-//! | [`size`], [`buckets`], [`bucket`], [`siblings`] | of a table: how many buckets it has, their memory, one of them, objects with one number |
-//! | [`entry`], [`owner`], [`kind`] | an entry, who owns its object, what its object is |
-//! | [`device`] | from an entry to its object and its device |
-//! | [`misuse`] | what bad use gets |
-//! | [`clock`] | how long something has been so |
-//! | [`sync`] | the kernel's primitives that all this stands on |
-//! | `fixture`, `model` | what the KUnit suites, which stand beside the code they test, share; the one that does things at random |
-//! | [`bindings`], `helpers.c`, `exports.c` | the seam to C |
+//! | [`kind`], [`misuse`], [`clock`] | the types of object, the warnings, the time |
+//! | `fixture`, `model` | what the KUnit suites share, which are beside the code they test; the suite of random steps |
+//! | [`bindings`], `helpers.c`, `exports.c` | the C functions that Rust calls, and the symbols that C calls |
 
 #![warn(
     clippy::multiple_unsafe_ops_per_block,

@@ -1,36 +1,28 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The table of one device's objects.
+//! All tracked objects of a device: a [table](crate::table) for each type.
 //!
-//! # The table
-//!
-//! Each kind has a [table](crate::table) of its own, whose first buckets are in the root. Where an
-//! entry is in it depends on its [`Key`] alone, and the table is sorted by key. That makes a key an
-//! exact cursor: what comes after it is the same, whatever comes and goes meanwhile.
-//!
-//! Nothing is allocated to add an entry, so an entry is never lost.
+//! The first buckets of each table are in the root, so adding an entry needs no memory, and cannot
+//! fail.
 //!
 //! # Locking
 //!
 //! | what | is protected by |
 //! | --- | --- |
-//! | the chain of a bucket, the place of an entry in it, and that an entry comes back | the lock of the bucket |
-//! | the number of buckets | read: by all, and again under the lock of a bucket; written: with `rwsem` held, and the locks of the two buckets that are split or merged |
+//! | the chain of a bucket, the place of an entry in it, restoring an entry | the lock of the bucket |
+//! | the number of buckets | read: nothing, but it is read again with the bucket locked; written: `rwsem`, and the locks of the two buckets that are split or merged |
 //! | the memory of buckets | RCU: preemption is disabled from the search for a bucket to its unlock |
-//! | counts, numbers, an entry's state and references | they are atomic |
+//! | counts, numbers, the state and references of an entry | they are atomic |
 //!
 //! The order is: `rwsem`, a bucket, a bucket with a greater number of the same table.
 //!
 //! - The lock of a bucket is a spinlock, on PREEMPT_RT too. It is held for some dozen instructions,
-//!   and never while anything is called that can wait. All that can be done before or after is: to
-//!   count under it, in a cache line that other processors want, took a third of what several
-//!   threads can do.
-//! - `rwsem` is held for writing by who grows, shrinks or cleans. Nobody waits for it but `clean`: an
-//!   add or a deletion that finds it taken leaves the table as it is, for the next one.
-//! - So no add sleeps for another one, and a walk over all of a device keeps nobody out: it has one
-//!   bucket at a time.
-//! - Preemption is disabled rather than `rcu_read_lock()` called, as a spinlock has to disable it
-//!   anyway.
+//!   and nothing that can wait is called meanwhile. What can be done without it is: counting with it
+//!   held, in a cache line that other processors write, cost threads a third of their throughput.
+//! - `rwsem` is held for writing to grow, shrink or clean. Only `clean` waits for it. An add or a
+//!   deletion that finds it taken leaves the size of the table to a later one.
+//! - No add sleeps for another one, and a walk keeps nobody out: it has one bucket at a time.
+//! - An `rcu_read_lock()` is not needed: disabling preemption, as a spinlock does, is one, too.
 
 use crate::{
     bindings,
@@ -66,32 +58,31 @@ use kernel::{
     sync::aref::ARef, //
 };
 
-/// log2 of the number of runs: as many as there are kinds, rounded up.
-const RUN_BITS: u32 = 4;
+/// log2 of the number of types, rounded up.
+const KIND_BITS: u32 = 4;
 
-/// log2 of the number of buckets in a run, which is what a kind has at first.
-const BUCKET_BITS: u32 = bindings::RDMA_RESTRACK_HASH_BITS - RUN_BITS;
+/// log2 of the number of buckets that a type has in the root.
+const BUCKET_BITS: u32 = bindings::RDMA_RESTRACK_HASH_BITS - KIND_BITS;
 
-/// The first buckets of a kind.
-type Run = [Bucket<Entry>; 1 << BUCKET_BITS];
+/// The buckets that a type has in the root.
+type FirstBuckets = [Bucket<Entry>; 1 << BUCKET_BITS];
 
 /// `struct rdma_restrack_root`: all tracked objects of one device.
 ///
 /// # Invariants
 ///
 /// - The root is initialised and does not move.
-/// - The buckets of `hash` and those that a table has beside hold live entries of the kind of their
-///   run or table.
+/// - The buckets of a kind hold live entries of that kind.
 #[repr(C)]
 pub(crate) struct Root {
     rwsem: RwSemaphore,
-    hash: [Run; 1 << RUN_BITS],
+    hash: [FirstBuckets; 1 << KIND_BITS],
     table: [Table; Kind::COUNT],
     apart: [u64; 8],
     counts: [Counts; Kind::COUNT],
 }
 
-// SAFETY: All fields may be zero; C zeroes every root before it is used.
+// SAFETY: All fields may be zero: that is a root that C allocated and that is not initialised yet.
 #[cfg(CONFIG_KUNIT = "y")]
 unsafe impl pin_init::Zeroable for Root {}
 
@@ -102,8 +93,8 @@ const _: () = {
     assert!(offset_of!(Root, rwsem) == offset_of!(C, rwsem));
     assert!(offset_of!(Root, hash) == offset_of!(C, hash));
     assert!(offset_of!(Root, table) == offset_of!(C, opaque));
-    assert!(Kind::COUNT <= 1 << RUN_BITS);
-    // Only who cleans takes a table back to its first buckets.
+    assert!(Kind::COUNT <= 1 << KIND_BITS);
+    // Only `clean` takes a table back to its first buckets.
     assert!(Table::KEPT > 1 << BUCKET_BITS);
 };
 
@@ -121,9 +112,9 @@ impl Root {
         unsafe { RwSemaphore::init(rwsem) };
         // SAFETY: By the requirements of this function; zeroed, the rest is valid.
         let root = unsafe { &mut *this };
-        for (table, run) in root.table.iter_mut().zip(&mut root.hash) {
-            // SAFETY: All of the root is new, does not move, and lives as long as itself.
-            unsafe { Table::init(table, run.as_mut_ptr(), 1 << BUCKET_BITS) };
+        for (table, buckets) in root.table.iter_mut().zip(&mut root.hash) {
+            // SAFETY: The table is new, and the buckets live as long, as both are in the root.
+            unsafe { Table::init(table, buckets.as_mut_ptr(), 1 << BUCKET_BITS) };
         }
     }
 
@@ -146,7 +137,7 @@ impl Root {
     /// What is counted for a kind.
     #[inline]
     fn counts(&self, kind: Kind) -> &Counts {
-        // As above.
+        // There is one for each kind, so the compiler drops the check.
         match self.counts.get(kind as usize) {
             Some(counts) => counts,
             None => &self.counts[0],
@@ -154,7 +145,7 @@ impl Root {
     }
 }
 
-/// A root whose `rwsem` is held for writing: nobody else changes how many buckets its tables have.
+/// A root whose `rwsem` is held for writing, so nobody else resizes its tables.
 ///
 /// # Invariants
 ///
@@ -168,7 +159,7 @@ impl<'a> ResizeGuard<'a> {
     /// Waits until nobody else resizes a table of the root. Sleeps.
     fn lock(root: &'a Root) -> Self {
         let rwsem = root.rwsem.write();
-        // INVARIANT: That of the same root.
+        // INVARIANT: It is the guard of the same root.
         Self {
             root,
             _rwsem: rwsem,
@@ -178,7 +169,7 @@ impl<'a> ResizeGuard<'a> {
     /// Takes the lock if nobody else has it.
     fn try_lock(root: &'a Root) -> Option<Self> {
         let rwsem = root.rwsem.try_write()?;
-        // INVARIANT: That of the same root.
+        // INVARIANT: It is the guard of the same root.
         Some(Self {
             root,
             _rwsem: rwsem,
@@ -194,15 +185,13 @@ impl<'a> ResizeGuard<'a> {
 
 /// Adding entries.
 impl Root {
-    /// Links an entry under a given number, even if others have it too, and with details to be
-    /// shown or hidden.
-    ///
-    /// Lookups find the entry at once.
+    /// Adds an entry with a given number, which others may have too, and says whether it has driver
+    /// details. Lookups find it at once.
     ///
     /// # Safety
     ///
-    /// The entry is in no table, and its kind is `kind`. It stays in its place until it is removed
-    /// or the root is cleaned.
+    /// The entry is in no table, and its kind is `kind`. It is neither moved nor freed until it is
+    /// removed or the root is cleaned.
     #[inline]
     pub(crate) unsafe fn add_as(&self, kind: Kind, entry: Updater<'_>, id: u32, details: bool) {
         let (table, counts) = (self.table(kind), self.counts(kind));
@@ -216,9 +205,7 @@ impl Root {
         self.make_room(kind, table, counts.came(details));
     }
 
-    /// Links an entry under the next number that no entry of its kind has.
-    ///
-    /// Lookups find the entry at once.
+    /// Adds an entry with the next number that no entry of its kind has. Lookups find it at once.
     ///
     /// # Safety
     ///
@@ -244,12 +231,12 @@ impl Root {
         }
     }
 
-    /// Another ticket after so many whose numbers were taken. There may be many of those in a row, so
-    /// the steps become longer.
+    /// Another ticket, after so many whose numbers were in use. A long row of such numbers is passed
+    /// over in growing steps.
     #[cold]
     #[inline(never)]
     fn later_ticket(counts: &Counts, tried: u32) -> Ticket {
-        /// How often a step goes to the very next number.
+        /// How many steps go to the next number.
         const SINGLE: u32 = 8;
         /// log2 of the longest step.
         const LONGEST: u32 = 16;
@@ -262,18 +249,18 @@ impl Root {
         core::ptr::from_ref(self).cast_mut().cast()
     }
 
-    /// Counts an entry no more that was unlinked. Returns how many there are now.
+    /// Updates the counts for an entry that was unlinked. Returns the number of entries left.
     #[inline]
     fn forget(&self, kind: Kind, entry: &Entry) -> u32 {
         let counts = self.counts(kind);
         match entry.state() {
-            // It was counted no more when it began to die.
+            // Its deletion has begun, and it is not counted since then.
             State::Dying => counts.changed(),
             _ => counts.went(entry.has_details()),
         }
     }
 
-    /// Makes more buckets if there are too many entries for those that there are.
+    /// Grows a table that has too many entries for its buckets.
     #[inline]
     fn make_room(&self, kind: Kind, table: &Table, entries: u32) {
         if table.is_crowded(entries) {
@@ -281,7 +268,7 @@ impl Root {
         }
     }
 
-    /// The part of [`Self::make_room`] where the table grows, unless somebody else is at it.
+    /// The part of [`Self::make_room`] that grows a table, unless somebody else resizes one.
     #[cold]
     #[inline(never)]
     fn grow(&self, kind: Kind, entries: u32) {
@@ -292,7 +279,7 @@ impl Root {
         }
     }
 
-    /// Takes some buckets away, unless somebody else is at it.
+    /// Shrinks a table, unless somebody else resizes one.
     #[cold]
     #[inline(never)]
     fn shrink(&self, kind: Kind) {
@@ -304,15 +291,13 @@ impl Root {
         }
     }
 
-    /// Reports and unlinks all entries, and makes them invalid. Frees what the table had allocated.
-    /// Returns how many entries there were, and the kind and number of the first.
+    /// Reports and unlinks all entries, and makes them invalid. Frees the memory of the tables.
     ///
-    /// Nothing else may run on the root. Should a deletion do so all the same: while its entry has a
-    /// place it waits for the lock of its bucket, and when its entry has none nothing here touches
-    /// that any more.
-    pub(crate) fn clean(&self) -> (usize, Option<(Kind, u32)>) {
+    /// Nothing else may run on the root. A deletion that does so all the same waits for the lock of
+    /// the entry's bucket, or finds the entry unlinked, which is then not touched here any more.
+    pub(crate) fn clean(&self) -> Leaked {
         let lock = ResizeGuard::lock(self);
-        let (mut first, mut count) = (None, 0usize);
+        let mut leaked = Leaked::default();
         for kind in Kind::ALL {
             let mut walk = self.table(kind).walk(Key::FIRST);
             while let Some(mut bucket) = walk.next_bucket() {
@@ -320,8 +305,8 @@ impl Root {
                 let Some(entry) = (unsafe { bucket.pop_first() }) else {
                     continue;
                 };
-                first.get_or_insert((kind, entry.id()));
-                count = count.saturating_add(1);
+                leaked.first.get_or_insert((kind, entry.id()));
+                leaked.count = leaked.count.saturating_add(1);
                 pr_err!(
                     "leaked: {} {}, owned by {}, {} s old\n",
                     kind.name(),
@@ -336,8 +321,17 @@ impl Root {
             }
             lock.table(kind).reset();
         }
-        (count, first)
+        leaked
     }
+}
+
+/// The entries that were left in a root.
+#[derive(Default)]
+pub(crate) struct Leaked {
+    /// The kind and number of the first.
+    pub(crate) first: Option<(Kind, u32)>,
+    /// How many there were.
+    pub(crate) count: usize,
 }
 
 /// An entry that is in a table, for its updater.
@@ -403,8 +397,8 @@ impl<'a> TableEntry<'a> {
     ///
     /// # Safety
     ///
-    /// This one was drained. `new` is in no table, and stays in its place until it is removed or
-    /// replaced, or the root is cleaned.
+    /// This one was drained. `new` is in no table, and is neither moved nor freed until it is removed
+    /// or replaced, or the root is cleaned.
     pub(crate) unsafe fn replace(self, new: &Updater<'_>) {
         let mut bucket = self.table().lock(self.entry.key().hash());
         // SAFETY: This one was drained, and the new one is in no table.
@@ -421,8 +415,8 @@ impl<'a> TableEntry<'a> {
         unsafe { old.mark_unlinked() };
     }
 
-    /// Counts the entry no more, although it stays in the table. Takes no lock.
-    /// [`Updater::drain`] is what makes it unreachable.
+    /// Takes the entry out of the counts, although it stays in the table. Takes no lock.
+    /// [`Updater::drain`] makes it unreachable.
     #[inline]
     pub(crate) fn count_as_dying(&self) {
         self.counts().went(self.entry.has_details());
@@ -440,8 +434,8 @@ impl<'a> TableEntry<'a> {
         self.counts().restored();
     }
 
-    /// Drains the entry and makes it reachable again. A walk that passes meanwhile does not find
-    /// it, so that is a change of the table.
+    /// Drains the entry and makes it reachable again. A walk may pass it meanwhile, so both change
+    /// the generation.
     pub(crate) fn sync(&self) {
         self.counts().changed();
         self.entry.drain(State::Syncing);
@@ -779,7 +773,7 @@ mod tests {
             }
         }
         assert_eq!(table.bucket_count(), Table::KEPT);
-        assert!(root.clean() == (0, None));
+        assert!(root.clean().count == 0);
         assert_eq!(table.bucket_count(), FEW);
         assert_eq!(pages(), 0);
         // And all begins anew.
@@ -1152,8 +1146,10 @@ mod tests {
         let dying = TestEntry::tracked(&root, Kind::Cq)?;
         lifecycle::begin_del(&dying.updater());
 
-        assert!(root.clean() == (3, Some((Kind::Pd, pd.id()))));
-        assert!(root.clean() == (0, None));
+        let leaked = root.clean();
+        assert!(leaked.count == 3 && leaked.first == Some((Kind::Pd, pd.id())));
+        let leaked = root.clean();
+        assert!(leaked.count == 0 && leaked.first.is_none());
         for kind in Kind::ALL {
             assert_eq!(root.count(kind, true), 0);
             assert_eq!(root.count(kind, false), 0);

@@ -55,7 +55,7 @@ pub(crate) unsafe fn resize(table: &Table) {
 
 /// Cleans a root.
 pub(crate) fn clean(root: &Root) -> usize {
-    root.clean().0
+    root.clean().count
 }
 
 /// Gives an entry another owner, and deletes it.
