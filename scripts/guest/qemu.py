@@ -126,57 +126,16 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
     the results. With show, the output of the command is printed as it comes.
     """
     machine = machine or Machine()
-    variant = kernel.variant
     results = results_of(kernel, name)
     log = log_of(kernel, name)
     shutil.rmtree(results, ignore_errors=True)
     results.mkdir(parents=True)
     log.parent.mkdir(parents=True, exist_ok=True)
     (results / "command").write_text(command + "\n")
-
-    accelerator = "tcg" if machine.icount else accelerator_for(kernel)
-    cmdline = " ".join([
-        "console=ttyS0 rootfstype=virtiofs root=rootfs rw",
-        f"init={INIT} CHECKOUT={CHECKOUT} RESULTS={results}",
-        f"KERNEL={variant.kernel} SERIES={variant.series}",
-        # A warning ends the guest, which has failed then.
-        "panic=-1 oops=panic panic_on_warn=1 quiet loglevel=4",
-        # virtiofsd writes to the guest's memory without QEMU's knowledge. An emulated
-        # CPU that has run code from such a page would run the old code again, unless
-        # it has written to the page itself. So the kernel clears each page.
-        "init_on_alloc=1",
-        "nokaslr random.trust_cpu=on log_buf_len=4M",
-        # Tests make the devices.
-        "dummy.numdummies=0",
-        machine.cmdline])
-    messages = results / "kernel.log"
-    qemu: list[Word] = [
-        "qemu-system-x86_64", *_board(accelerator, machine),
-        "-object", f"memory-backend-memfd,id=mem,size={machine.memory},share=on",
-        "-numa", "node,memdev=mem",
-        "-chardev", "socket,id=fs,path=/run/fs.sock",
-        "-device", "vhost-user-fs-pci,chardev=fs,tag=rootfs",
-        "-device", "virtio-serial-pci",
-        "-chardev", "stdio,id=out,signal=off" + (",mux=on" if interactive else ""),
-        "-device", "virtconsole,chardev=out",
-        "-serial", f"file:{messages}",
-        "-object", "rng-random,id=rng,filename=/dev/urandom",
-        "-device", "virtio-rng-pci,rng=rng",
-        "-kernel", kernel.image, "-append", cmdline]
-    # virtiofsd must be there before QEMU.
-    start = ("/usr/libexec/virtiofsd --socket-path=/run/fs.sock --shared-dir=/ "
-             "--sandbox=none --cache=always --rlimit-nofile=0 --announce-submounts "
-             f"--inode-file-handles=never >{results}/virtiofsd.log 2>&1 & "
-             "while [ ! -S /run/fs.sock ]; do kill -0 $! || exit 99; sleep 0.02; done; "
-             'exec "$@"')
-    inside = kernel.root.enter(
-        ["sh", "-c", start, "qemu", *qemu],
-        readable=[CHECKOUT, kernel.image.parent], writable=[results],
-        over=[(modules, "/usr/lib/modules")], directory="/")
-
+    inside = _command_line(kernel, modules, results, machine, interactive)
     if VERBOSE:
         print("+ " + " ".join(inside), flush=True)
-    output = results / "output.log"
+    output, messages = results / "output.log", results / "kernel.log"
     late = _run(inside, output, limit, show, interactive)
     if not interactive and (why := broke_down(output, messages)):
         say(f"{name}: the emulator broke down ({why}); once more")
@@ -190,6 +149,49 @@ def boot(kernel: Kernel, modules: Path, name: str, command: str, limit: float | 
                 whole.write(f"==== {part.name}\n".encode())
                 whole.write(part.read_bytes().replace(b"\r\n", b"\n"))
     return Verdict(code, complaint(code, late, limit, messages, output), results, log)
+
+
+def _command_line(kernel: Kernel, modules: Path, results: Path, machine: Machine,
+                  interactive: bool) -> list[str]:
+    """The command line that runs the machine in the build root."""
+    accelerator = "tcg" if machine.icount else accelerator_for(kernel)
+    cmdline = " ".join([
+        "console=ttyS0 rootfstype=virtiofs root=rootfs rw",
+        f"init={INIT} CHECKOUT={CHECKOUT} RESULTS={results}",
+        f"KERNEL={kernel.variant.kernel} SERIES={kernel.variant.series}",
+        # A warning ends the guest, which has failed then.
+        "panic=-1 oops=panic panic_on_warn=1 quiet loglevel=4",
+        # virtiofsd writes to the guest's memory without QEMU's knowledge. An emulated
+        # CPU that has run code from such a page would run the old code again, unless
+        # it has written to the page itself. So the kernel clears each page.
+        "init_on_alloc=1",
+        "nokaslr random.trust_cpu=on log_buf_len=4M",
+        # Tests make the devices.
+        "dummy.numdummies=0",
+        machine.cmdline])
+    qemu: list[Word] = [
+        "qemu-system-x86_64", *_board(accelerator, machine),
+        "-object", f"memory-backend-memfd,id=mem,size={machine.memory},share=on",
+        "-numa", "node,memdev=mem",
+        "-chardev", "socket,id=fs,path=/run/fs.sock",
+        "-device", "vhost-user-fs-pci,chardev=fs,tag=rootfs",
+        "-device", "virtio-serial-pci",
+        "-chardev", "stdio,id=out,signal=off" + (",mux=on" if interactive else ""),
+        "-device", "virtconsole,chardev=out",
+        "-serial", f"file:{results}/kernel.log",
+        "-object", "rng-random,id=rng,filename=/dev/urandom",
+        "-device", "virtio-rng-pci,rng=rng",
+        "-kernel", kernel.image, "-append", cmdline]
+    # virtiofsd must be there before QEMU.
+    start = ("/usr/libexec/virtiofsd --socket-path=/run/fs.sock --shared-dir=/ "
+             "--sandbox=none --cache=always --rlimit-nofile=0 --announce-submounts "
+             f"--inode-file-handles=never >{results}/virtiofsd.log 2>&1 & "
+             "while [ ! -S /run/fs.sock ]; do kill -0 $! || exit 99; sleep 0.02; done; "
+             'exec "$@"')
+    return kernel.root.enter(
+        ["sh", "-c", start, "qemu", *qemu],
+        readable=[CHECKOUT, kernel.image.parent], writable=[results],
+        over=[(modules, "/usr/lib/modules")], directory="/")
 
 
 def _run(command: list[str], output: Path, limit: float | None, show: bool,

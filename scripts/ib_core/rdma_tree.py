@@ -87,6 +87,7 @@ def write_if_changed(path: Path, data: bytes) -> bool:
 
 
 def read_state(path: Path) -> dict[str, Any]:
+    """What the last update knew of each file; nothing if there was none."""
     try:
         state: dict[str, Any] = json.loads(path.read_text())
         return state
@@ -95,6 +96,8 @@ def read_state(path: Path) -> dict[str, Any]:
 
 
 class Tree:
+    """The tree, with the folders of the kernel that it is made of."""
+
     def __init__(self, source: Path, out: Path, dirs: list[str]) -> None:
         self.source = source
         self.out = out
@@ -119,8 +122,7 @@ class Tree:
 
         written = 0
         with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-            for name, data in zip(jobs, pool.map(self._content, jobs,
-                                                 jobs.values())):
+            for name, data in zip(jobs, pool.map(self._content, jobs, jobs.values())):
                 written += write_if_changed(self.out / name, data)
         written += write_if_changed(self.out / "Kbuild", self._kbuild())
 
@@ -139,6 +141,7 @@ class Tree:
                 shutil.rmtree(path.parent, ignore_errors=True)
 
     def _inputs(self) -> Iterator[tuple[str, Path]]:
+        """The files of the tree, by their names, and what they are made of."""
         for top in ["include/rdma", *self.dirs]:
             if not (self.source / top).is_dir():
                 raise Error(f"no {top} in {self.source}")
@@ -164,6 +167,7 @@ class Tree:
         return hashlib.sha256(recipe.encode()).hexdigest()
 
     def _content(self, name: str, path: Path) -> bytes:
+        """The content of a file of the tree."""
         data = path.read_bytes()
         if name in self.patches:
             text = data.decode()

@@ -26,6 +26,8 @@ class Error(Exception):
 
 @dataclass
 class Rule:
+    """A rule, with the numbers of what it must change."""
+
     name: str
     text: str
     places: int
@@ -62,11 +64,13 @@ class SemanticPatch:
         return found[1].strip() if found else ""
 
     def apply(self, text: str) -> str:
+        """The text after all rules."""
         for rule in self.rules:
             text = self.apply_rule(rule, text)
         return text
 
     def apply_rule(self, rule: Rule, text: str) -> str:
+        """The text after one rule; fails if the numbers are others."""
         where = f"{self.path.name}, rule {rule.name}, on {self.file}"
         with tempfile.TemporaryDirectory() as tmp:
             source = Path(tmp) / Path(self.file).name

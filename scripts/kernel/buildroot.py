@@ -104,6 +104,7 @@ def get(kind: str) -> BuildRoot:
 
 
 def _make(path: Path, packages: list[str]) -> None:
+    """Installs the packages in a folder, which becomes a build root."""
     with Step("build root (Debian 13 with compilers and tools)", "build-root") as step:
         # Only root can make the tree in place. Others make a tar in a user namespace
         # and unpack it, so that the tree belongs to them.

@@ -67,6 +67,7 @@ class Archive:
         self.home = cache.folder() / "apt"
 
     def update(self) -> None:
+        """Fetches the lists of packages."""
         for sub in ("lists/partial", "archives/partial", "state"):
             (self.home / sub).mkdir(parents=True, exist_ok=True)
         (self.home / "state" / "status").touch()

@@ -189,6 +189,7 @@ def _older(made: Path, source: Path) -> bool:
 
 
 def _distribution(into: Path, modules: Path | None) -> None:
+    """Copies modules of the distribution, if there are any and they are not there."""
     if modules and not into.exists():
         fresh = into.with_name("kernel.new")
         shutil.rmtree(fresh, ignore_errors=True)
@@ -197,6 +198,7 @@ def _distribution(into: Path, modules: Path | None) -> None:
 
 
 def _depmod(step: Step, kernel: Kernel, tree: Path) -> None:
+    """Runs depmod for a folder that takes the place of /lib/modules."""
     for name in ("modules.builtin", "modules.order"):
         # depmod wants these files. Nothing that modprobe asks for is built in.
         (tree / kernel.release / name).touch()

@@ -90,6 +90,7 @@ def get_flavour(series: str, flavour: str, package: Package, root: BuildRoot) ->
 
 
 def _download(series: str, root: BuildRoot) -> str:
+    """Makes a cache entry of the newest kernel of the series; returns its release."""
     with Step(f"Debian's {series} kernel (binary, modules, headers, source)",
               f"kernel-{series}") as step:
         archive = debian.Archive(step)

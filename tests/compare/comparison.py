@@ -111,6 +111,7 @@ def _rust_modules(kernel: Kernel) -> Path:
 
 
 def _add(step: Step, kernel: Kernel, tree: Path, built: Iterable[Path]) -> None:
+    """Adds modules to a folder of modules."""
     updates = tree / kernel.release / "updates"
     updates.mkdir(parents=True, exist_ok=True)
     for module in built:
@@ -171,6 +172,7 @@ def _run_both(kernel: Kernel, folders: dict[str, Path], chosen: str) -> dict[str
 
 
 def _write(folder: Path, shown: Shown) -> None:
+    """Writes captures as text."""
     shutil.rmtree(folder, ignore_errors=True)
     for name, lines in shown.items():
         path = folder / f"{name}.txt"

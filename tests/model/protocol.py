@@ -79,6 +79,7 @@ def explore(step: Step, root: BuildRoot, model: str, mutant: str | None) -> tupl
 
 
 def check(root: BuildRoot) -> int:
+    """Checks all models; returns the exit code."""
     found = 0
     for model in RUNS:
         with Step(f"the protocol of {model}.pml, in every interleaving", f"model-{model}") as step:
