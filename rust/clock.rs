@@ -53,7 +53,7 @@ mod tests {
     use kernel::time;
 
     #[test]
-    fn ages_are_right_for_years() {
+    fn age_of_years_is_right() {
         const DAY: u64 = 24 * 60 * 60;
         assert!(Moment::now().age() <= 1);
         let hz = time::msecs_to_jiffies(1000) as u64;

@@ -192,7 +192,7 @@ impl Drop for TestEntry {
 pub(crate) struct Crowd(KVVec<Entry>);
 
 impl Crowd {
-    /// So many entries of a kind, in no table yet.
+    /// So many entries of a kind, in no table.
     pub(crate) fn new(kind: Kind, count: usize) -> Result<Self> {
         let mut entries = KVVec::with_capacity(count, GFP_KERNEL)?;
         for slot in entries.spare_capacity_mut().iter_mut().take(count) {
@@ -246,7 +246,7 @@ impl Drop for Crowd {
     }
 }
 
-/// Something that can be in a bucket, with its node not at its start.
+/// An object for a bucket, whose node is not at its start.
 pub(crate) struct Item {
     key: Key,
     sibling: Cell<bool>,
@@ -271,13 +271,13 @@ impl Item {
         ((cursor >> 32) as u32, cursor as u32)
     }
 
-    /// How often its bucket wanted to know its key since this was last asked.
+    /// How often its bucket asked for its key since the last call.
     pub(crate) fn asked(&self) -> u32 {
         self.asked.take()
     }
 }
 
-// SAFETY: `node` is where the offset says, and the rest is plain.
+// SAFETY: `node` is where the offset says; the key does not change.
 unsafe impl Linked for Item {
     const NODE_OFFSET: usize = offset_of!(Item, node);
 
@@ -299,11 +299,11 @@ unsafe impl Linked for Item {
     }
 }
 
-/// How many references there are to a task.
+/// The number of references to a task.
 pub(crate) fn usage(task: &Task) -> i32 {
     // SAFETY: The field of a live task.
     let usage = unsafe { &raw const (*task.as_ptr()).usage.refs.counter };
-    // SAFETY: As above; the counter may change at any time.
+    // SAFETY: The counter of a live task, which may change at any time.
     unsafe { usage.read_volatile() }
 }
 
@@ -314,7 +314,7 @@ pub(crate) fn elsewhere<T: Send + Unpin + 'static>(
     Elsewhere::start(f)?.end()
 }
 
-/// Something that runs in another thread, and on another processor if there is one.
+/// A function that runs in another thread, and on another processor if there is one.
 pub(crate) struct Elsewhere<T>(Arc<Slot<T>>);
 
 impl<T: Send + Unpin + 'static> Elsewhere<T> {

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_those_of_the_header() {
+    fn kind_has_the_number_of_the_header() {
         for (number, kind) in Kind::ALL.iter().enumerate() {
             assert!(*kind as usize == number);
             assert!(Kind::from_raw(number as u32) == Some(*kind));
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn others_do_not_exist() {
+    fn unknown_number_is_no_kind() {
         assert!(Kind::from_raw(bindings::RDMA_RESTRACK_MAX).is_none());
         assert!(Kind::from_raw(u32::MAX).is_none());
     }

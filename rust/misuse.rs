@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! What bad use gets: one warning per kind and boot, in the name of the function that was misused.
+//! Misuse of the C interface: one warning per kind, which names the function that was called.
 
 use crate::bindings;
 use kernel::prelude::*;
@@ -30,7 +30,7 @@ pub(crate) enum Misuse {
 }
 
 impl Misuse {
-    /// Warns, the first time that this happens.
+    /// Warns, if it is the first time.
     #[cold]
     pub(crate) fn warn(self, function: &'static CStr, kind: u32, id: u32) {
         // SAFETY: `function` is a NUL-terminated string that lives forever.

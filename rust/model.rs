@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! A KUnit suite that does things at random, and knows what should come of them.
+//! A KUnit suite of random steps, whose outcome is compared with that of a model.
 //!
-//! The tracker is compared with a model that is too simple to be wrong: a list of entries and what
-//! is known of each. A *run* is a sequence of random steps that starts with empty roots; what a
-//! step cannot do in the state that it finds (waiting for a reader that is this thread, say) it
-//! leaves, so every part of a run is a run too. That is how a run that fails gets shrunk to a few
-//! steps before it is told.
+//! The model is a list of entries and what is known of each. A *run* is a sequence of random steps
+//! that starts with empty roots. Steps that do not apply (waiting for a reader that is this thread,
+//! say) are skipped, so any subsequence is a valid run. A run that fails is shrunk to a few steps
+//! before it is reported.
 //!
 //! The module parameters `model_seed` and `model_steps` repeat a run, or make more of them.
 
@@ -159,12 +158,12 @@ impl Known {
         readers: 0,
     };
 
-    /// Is the entry in a table?
+    /// Returns true if the entry is in a table.
     fn is_linked(&self) -> bool {
         matches!(self.state, State::Tracked | State::Dying) && !self.orphan
     }
 
-    /// Does a lookup for this find the entry?
+    /// Returns true if a lookup for this finds the entry.
     fn is_found(&self, root: usize, kind: Kind, details: bool) -> bool {
         self.state == State::Tracked
             && !self.orphan
@@ -512,7 +511,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_tracker_does_as_the_model_says() -> Result {
+    fn random_steps_end_as_in_the_model() -> Result {
         let seed = seed();
         // SAFETY: A parameter of this module, which nobody changes after it was loaded.
         let steps = unsafe { bindings::restrack_model_steps };

@@ -600,7 +600,7 @@ mod tests {
     };
 
     #[test]
-    fn numbers_are_given_out_in_turn() -> Result {
+    fn each_add_takes_the_next_number() -> Result {
         let root = fixture::root()?;
         let first = TestEntry::tracked(&root, Kind::Pd)?;
         let second = TestEntry::tracked(&root, Kind::Pd)?;
@@ -616,7 +616,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_wrap_and_avoid_those_in_use() -> Result {
+    fn number_in_use_is_passed_over_after_the_wrap() -> Result {
         let root = fixture::root()?;
         let zero = TestEntry::tracked_as(&root, Kind::Pd, 0)?;
         let one = TestEntry::tracked_as(&root, Kind::Pd, 1)?;
@@ -631,7 +631,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_finds_its_object() -> Result {
+    fn lookup_by_number_finds_its_object() -> Result {
         let root = fixture::root()?;
         let mut entries = KVec::new();
         // So many that the chains are split several times.
@@ -652,7 +652,7 @@ mod tests {
 
     /// Each allocation fails in turn, and all that would follow.
     #[test]
-    fn nothing_is_lost_without_memory() -> Result {
+    fn add_without_memory_loses_nothing() -> Result {
         for times in 0..6 {
             let root = fixture::root()?;
             let mut entries = KVec::new();
@@ -682,7 +682,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_with_one_number_are_all_tracked() -> Result {
+    fn objects_with_equal_numbers_are_all_tracked() -> Result {
         let root = fixture::root()?;
         let first = TestEntry::tracked_as(&root, Kind::Qp, 7)?;
         let second = TestEntry::tracked_as(&root, Kind::Qp, 7)?;
@@ -703,14 +703,14 @@ mod tests {
     /// How many buckets a table has at first.
     const FEW: u32 = 1 << BUCKET_BITS;
 
-    /// How many pieces of memory there are for so many buckets: 256 in each, as many of them below
-    /// each branch, and a trunk.
+    /// The number of pages for so many buckets: 256 buckets to a leaf, 256 leaves to a branch, and a
+    /// trunk.
     fn pages_for(buckets: u32) -> i32 {
         (buckets.div_ceil(1 << 8) + buckets.div_ceil(1 << 16) + 1) as i32
     }
 
-    /// Are exactly these objects there: in the count, in a walk, in a list, each by its number and
-    /// its key?
+    /// Returns true if exactly the valid ones of these entries are there: in the count, in a walk, in
+    /// a list, and each by its number and its key.
     fn holds(root: &Root, kind: Kind, entries: &[Entry]) -> Result<bool> {
         let there = entries.iter().filter(|entry| entry.is_valid()).count();
         let (mut keys, mut cursor, mut listed) = ([MaybeUninit::uninit(); 64], 0, 0);
@@ -734,7 +734,7 @@ mod tests {
 
     /// Grows to many buckets, with too little memory now and then, and shrinks again.
     #[test]
-    fn a_table_gives_back_what_it_does_not_need() -> Result {
+    fn table_frees_unused_memory() -> Result {
         let before = memory::pages();
         let pages = || memory::pages() - before;
         let root = fixture::root()?;
@@ -789,7 +789,7 @@ mod tests {
     }
 
     #[test]
-    fn a_table_does_not_grow_and_shrink_by_turns() -> Result {
+    fn table_does_not_grow_and_shrink_by_turns() -> Result {
         /// How often the number of buckets changes while one object comes and goes.
         fn changes(root: &Root, crowd: &Crowd, index: usize) -> Result<u32> {
             let table = root.table(Kind::Pd);
@@ -833,7 +833,7 @@ mod tests {
 
     /// Each allocation fails in turn, and is made up for later.
     #[test]
-    fn a_table_grows_when_there_is_memory_again() -> Result {
+    fn table_grows_after_a_shortage_of_memory() -> Result {
         let before = memory::pages();
         let pages = || memory::pages() - before;
         for times in 0..6 {
@@ -896,7 +896,7 @@ mod tests {
     }
 
     #[test]
-    fn many_objects_have_one_number() -> Result {
+    fn many_objects_with_equal_numbers_are_found() -> Result {
         const COUNT: usize = 10_000;
         assert!(one_number(COUNT, |step| step)?);
         assert!(one_number(COUNT, |step| COUNT - 1 - step)?);
@@ -906,7 +906,7 @@ mod tests {
 
     /// Of objects with one number those that came after the wrap are first.
     #[test]
-    fn the_serial_number_wraps() -> Result {
+    fn serial_number_wraps() -> Result {
         let root = fixture::root()?;
         let crowd = Crowd::new(Kind::Qp, 6)?;
         root.counts(Kind::Qp).start_at(u32::MAX - 2);
@@ -928,7 +928,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_row_of_numbers_in_use_is_passed_over_in_few_steps() -> Result {
+    fn long_row_of_numbers_in_use_takes_few_steps() -> Result {
         let root = fixture::root()?;
         let counts = root.counts(Kind::Mr);
         let mut tried = 0;
@@ -955,7 +955,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_found_behind_a_long_row_at_the_wrap() -> Result {
+    fn free_number_behind_a_long_row_is_found() -> Result {
         const LATER: usize = 1000;
         let root = fixture::root()?;
         let counts = root.counts(Kind::Mr);
@@ -1000,7 +1000,7 @@ mod tests {
     }
 
     #[test]
-    fn a_walk_meets_once_what_stays() -> Result {
+    fn walk_meets_each_entry_that_stays_once() -> Result {
         let root = fixture::root()?;
         let mut entries = KVec::new();
         for _ in 0..3000 {
@@ -1029,7 +1029,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_survives_the_entry_it_was_at() -> Result {
+    fn cursor_outlives_its_entry() -> Result {
         let root = fixture::root()?;
         let mut entries = KVec::new();
         for _ in 0..50 {
@@ -1050,7 +1050,7 @@ mod tests {
     }
 
     #[test]
-    fn details_are_for_those_who_ask() -> Result {
+    fn entry_with_details_is_hidden_unless_asked_for() -> Result {
         let root = fixture::root()?;
         let shown = TestEntry::tracked_as(&root, Kind::Qp, 1)?;
         let hidden = TestEntry::with_details(&root, Kind::Qp, 2)?;
@@ -1067,7 +1067,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dying_entry_is_not_there_until_it_is_back() -> Result {
+    fn dying_entry_is_not_found_until_restored() -> Result {
         let root = fixture::root()?;
         let entry = TestEntry::tracked(&root, Kind::Pd)?;
         lifecycle::begin_del(&entry.updater());
@@ -1090,7 +1090,7 @@ mod tests {
     }
 
     #[test]
-    fn a_taken_number_may_be_given_again_while_the_old_object_dies() -> Result {
+    fn number_of_a_dying_entry_is_reused() -> Result {
         let root = fixture::root()?;
         let old = TestEntry::tracked_as(&root, Kind::Qp, 5)?;
         lifecycle::begin_del(&old.updater());
@@ -1103,7 +1103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_generation_tells_of_changes() -> Result {
+    fn add_and_del_change_the_generation() -> Result {
         let root = fixture::root()?;
         let empty = root.generation(Kind::Pd);
         assert!(empty != 0);
@@ -1118,7 +1118,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pid_namespace_sees_its_own() -> Result {
+    fn pid_namespace_counts_its_own_processes() -> Result {
         let root = fixture::root()?;
         let current = kernel::current!();
         let ns = current.active_pid_ns().ok_or(EINVAL)?;
@@ -1137,7 +1137,7 @@ mod tests {
     }
 
     #[test]
-    fn cleaning_tells_of_what_is_left_and_lets_it_go() -> Result {
+    fn clean_reports_and_unlinks_what_is_left() -> Result {
         let task = owner::current_process();
         let before = fixture::usage(&task);
         let root = fixture::root()?;

@@ -8,7 +8,7 @@
 
 #define CROWD	5000
 
-static void nothing_is_lost_without_memory(struct kunit *test)
+static void add_without_memory_loses_nothing(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct mock_crowd *crowd;
@@ -40,7 +40,7 @@ static void nothing_is_lost_without_memory(struct kunit *test)
 }
 
 static struct kunit_case memory_cases[] = {
-	KUNIT_CASE(nothing_is_lost_without_memory),
+	KUNIT_CASE(add_without_memory_loses_nothing),
 	{}
 };
 
