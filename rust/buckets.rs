@@ -10,7 +10,7 @@ use crate::{
     bucket::Bucket,
     entry::Entry,
     sync::{
-        Once,
+        atomic::read_once,
         PreemptGuard, //
     }, //
 };
@@ -24,7 +24,12 @@ use kernel::{
         },
         AllocError, //
     },
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed,
+        Release, //
+    }, //
 };
 
 /// log2 of the number of pointers in a [`Page`], 2 KiB of them.
@@ -42,9 +47,9 @@ struct Page<T>([T; 1 << PAGE_BITS]);
 /// Buckets.
 type Leaf = Page<Bucket<Entry>>;
 /// Pointers to leaves.
-type Branch = Page<Once<*mut Leaf>>;
+type Branch = Page<Atomic<*mut Leaf>>;
 /// Pointers to branches.
-type Trunk = Page<Once<*mut Branch>>;
+type Trunk = Page<Atomic<*mut Branch>>;
 
 impl<T> Page<T> {
     /// Allocates one, without waiting for memory: others may need what is locked to free some.
@@ -102,7 +107,7 @@ impl Drop for Unused {
 pub(crate) struct Buckets {
     first: *mut Bucket<Entry>,
     first_count: u32,
-    trunk: Once<*mut Trunk>,
+    trunk: Atomic<*mut Trunk>,
 }
 
 impl Buckets {
@@ -116,7 +121,7 @@ impl Buckets {
         Self {
             first,
             first_count: count,
-            trunk: Once::new(core::ptr::null_mut()),
+            trunk: Atomic::new(core::ptr::null_mut()),
         }
     }
 
@@ -137,7 +142,7 @@ impl Buckets {
             self.first.wrapping_add(index as usize)
         } else {
             // SAFETY: By the requirement of this function.
-            Page::at(unsafe { self.leaf(index) }.load(), index)
+            Page::at(read_once(unsafe { self.leaf(index) }), index)
         };
         // SAFETY: A bucket is there, so this is not NULL.
         unsafe { NonNull::new_unchecked(bucket) }
@@ -149,10 +154,10 @@ impl Buckets {
     ///
     /// There is a branch for this bucket, or there was when preemption was disabled.
     #[inline]
-    unsafe fn leaf(&self, index: u32) -> &Once<*mut Leaf> {
-        let branch = Page::at(self.trunk.load(), index >> (2 * PAGE_BITS));
+    unsafe fn leaf(&self, index: u32) -> &Atomic<*mut Leaf> {
+        let branch = Page::at(read_once(&self.trunk), index >> (2 * PAGE_BITS));
         // SAFETY: By the requirement of this function there is a trunk.
-        let branch = unsafe { &*branch }.load();
+        let branch = read_once(unsafe { &*branch });
         // SAFETY: By the requirement of this function.
         unsafe { &*Page::at(branch, index >> PAGE_BITS) }
     }
@@ -181,20 +186,20 @@ impl Buckets {
             let trunk = KBox::into_raw(unsafe { Trunk::new() }?);
             // SAFETY: It is new.
             unsafe { &*Page::at(trunk, new >> (2 * PAGE_BITS)) }
-                .store_release(KBox::into_raw(branch));
+                .store(KBox::into_raw(branch), Release);
             // INVARIANT: Whatever was there before is not needed: all buckets are at `first`.
-            self.trunk.store_release(trunk);
+            self.trunk.store(trunk, Release);
         }
         // SAFETY: The trunk is there.
-        let branch = unsafe { &*Page::at(self.trunk.load(), new >> (2 * PAGE_BITS)) };
-        if branch.load().is_null() {
+        let branch = unsafe { &*Page::at(self.trunk.load(Relaxed), new >> (2 * PAGE_BITS)) };
+        if branch.load(Relaxed).is_null() {
             // SAFETY: Zero is no pointer.
-            branch.store_release(KBox::into_raw(unsafe { Branch::new() }?));
+            branch.store(KBox::into_raw(unsafe { Branch::new() }?), Release);
         }
         // SAFETY: The branch is there.
         let slot = unsafe { self.leaf(new) };
         // INVARIANT: Whatever was there before was for buckets that are gone.
-        slot.store_release(KBox::into_raw(leaf));
+        slot.store(KBox::into_raw(leaf), Release);
         Ok(())
     }
 
@@ -208,7 +213,7 @@ impl Buckets {
             return None;
         }
         // SAFETY: The branch is there: only `reset` takes it.
-        NonNull::new(unsafe { self.leaf(last) }.load()).map(Unused)
+        NonNull::new(unsafe { self.leaf(last) }.load(Relaxed)).map(Unused)
     }
 
     /// Gives up what leads to leaves.
@@ -218,10 +223,10 @@ impl Buckets {
     /// There was a bucket that is not one of the first, and there is none any more. Nobody else
     /// changes the number of buckets.
     pub(crate) unsafe fn reset(&self) {
-        let trunk = self.trunk.load();
+        let trunk = self.trunk.load(Relaxed);
         for index in 0..1 << PAGE_BITS {
             // SAFETY: The trunk is there.
-            let branch = unsafe { &*Page::at(trunk, index) }.load();
+            let branch = unsafe { &*Page::at(trunk, index) }.load(Relaxed);
             drop(NonNull::new(branch.cast()).map(Unused));
         }
         drop(NonNull::new(trunk.cast()).map(Unused));
@@ -231,44 +236,46 @@ impl Buckets {
 /// For tests: how much memory tables have, and how to let them run out of it.
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod memory {
-    use core::sync::atomic::{
-        AtomicI32,
-        Ordering, //
+    use kernel::{
+        alloc::AllocError,
+        sync::atomic::{
+            Atomic,
+            Relaxed, //
+        }, //
     };
-    use kernel::alloc::AllocError;
 
     /// How many pages tables have.
-    static PAGES: AtomicI32 = AtomicI32::new(0);
+    static PAGES: Atomic<i32> = Atomic::new(0);
 
     /// How often memory is to be had yet; [`Shortage::NONE`] is for ever.
-    static LEFT: AtomicI32 = AtomicI32::new(Shortage::NONE);
+    static LEFT: Atomic<i32> = Atomic::new(Shortage::NONE);
 
     /// How often memory was refused.
-    static REFUSED: AtomicI32 = AtomicI32::new(0);
+    static REFUSED: Atomic<i32> = Atomic::new(0);
 
     /// How many pages tables have.
     pub(crate) fn pages() -> i32 {
-        PAGES.load(Ordering::Relaxed)
+        PAGES.load(Relaxed)
     }
 
     pub(super) fn taken() {
-        PAGES.fetch_add(1, Ordering::Relaxed);
+        PAGES.add(1, Relaxed);
     }
 
     pub(super) fn given_back() {
-        PAGES.fetch_sub(1, Ordering::Relaxed);
+        PAGES.add(-1, Relaxed);
     }
 
     /// An error if there is a shortage.
     pub(super) fn ask() -> Result<(), AllocError> {
-        match LEFT.load(Ordering::Relaxed) {
+        match LEFT.load(Relaxed) {
             Shortage::NONE => Ok(()),
             left @ 1.. => {
-                LEFT.store(left.wrapping_sub(1), Ordering::Relaxed);
+                LEFT.store(left.wrapping_sub(1), Relaxed);
                 Ok(())
             }
             _ => {
-                REFUSED.fetch_add(1, Ordering::Relaxed);
+                REFUSED.add(1, Relaxed);
                 Err(AllocError)
             }
         }
@@ -284,20 +291,20 @@ pub(crate) mod memory {
 
         /// A shortage that begins after so many times.
         pub(crate) fn after(times: i32) -> Self {
-            REFUSED.store(0, Ordering::Relaxed);
-            LEFT.store(times, Ordering::Relaxed);
+            REFUSED.store(0, Relaxed);
+            LEFT.store(times, Relaxed);
             Self(())
         }
 
         /// How often memory was refused.
         pub(crate) fn refused(&self) -> i32 {
-            REFUSED.load(Ordering::Relaxed)
+            REFUSED.load(Relaxed)
         }
     }
 
     impl Drop for Shortage {
         fn drop(&mut self) {
-            LEFT.store(Self::NONE, Ordering::Relaxed);
+            LEFT.store(Self::NONE, Relaxed);
         }
     }
 }

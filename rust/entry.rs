@@ -14,10 +14,13 @@ use crate::{
     misuse::Misuse,
     owner::Owner,
     sync::{
+        atomic::{
+            load_acquire,
+            read_once, //
+        },
         smp_rmb,
         Completion,
         Kref,
-        Once,
         Put, //
     }, //
 };
@@ -34,9 +37,16 @@ use core::{
 };
 use kernel::{
     prelude::*,
-    sync::aref::{
-        ARef,
-        AlwaysRefCounted, //
+    sync::{
+        aref::{
+            ARef,
+            AlwaysRefCounted, //
+        },
+        atomic::{
+            Atomic,
+            AtomicType,
+            Release, //
+        }, //
     }, //
 };
 
@@ -57,6 +67,11 @@ pub(crate) enum State {
     Dying,
     /// As dying, but only its readers go, not the object.
     Syncing,
+}
+
+// SAFETY: Each state is a byte, as an `i8` is.
+unsafe impl AtomicType for State {
+    type Repr = i8;
 }
 
 /// `struct rdma_restrack_entry`.
@@ -95,10 +110,10 @@ pub(crate) struct Entry {
     no_track: Cell<bool>,
     user: Cell<bool>,
     flags: Cell<u8>,
-    state: Once<State>,
+    state: Atomic<State>,
     since: Cell<Moment>,
     key: Cell<Key>,
-    root: Once<*mut bindings::rdma_restrack_root>,
+    root: Atomic<*mut bindings::rdma_restrack_root>,
 }
 
 // The members that C code uses are where it looks for them; the rest is bytes to it.
@@ -179,10 +194,10 @@ impl Entry {
             no_track: Cell::new(false),
             user: Cell::new(false),
             flags: Cell::new(0),
-            state: Once::new(State::New),
+            state: Atomic::new(State::New),
             since: Cell::new(Moment::ZERO),
             key: Cell::new(Key::FIRST),
-            root: Once::new(ptr::null_mut()),
+            root: Atomic::new(ptr::null_mut()),
         };
         // SAFETY: By the requirements of this function.
         unsafe { this.write(new) };
@@ -220,7 +235,7 @@ impl Entry {
     /// Where in its life the entry is.
     #[inline]
     pub(crate) fn state(&self) -> State {
-        self.state.load()
+        read_once(&self.state)
     }
 
     /// The number of the object.
@@ -251,7 +266,7 @@ impl Entry {
     /// Who reads NULL sees all that [`Self::orphan`] did.
     #[inline]
     pub(crate) fn root(&self) -> *mut bindings::rdma_restrack_root {
-        self.root.load_acquire()
+        load_acquire(&self.root)
     }
 
     /// Says that the entry's root was cleaned.
@@ -263,7 +278,7 @@ impl Entry {
     pub(crate) unsafe fn orphan(&self) {
         self.valid.set(false);
         // INVARIANT: `node` is linked nowhere.
-        self.root.store_release(ptr::null_mut());
+        self.root.store(ptr::null_mut(), Release);
     }
 
     /// Who owns the object.
@@ -421,7 +436,8 @@ mod tests {
             TestEntry, //
         },
         lifecycle,
-        owner, //
+        owner,
+        sync::atomic::write_once, //
     };
 
     /// An entry of the current process that is tracked, in no table.
@@ -470,7 +486,7 @@ mod tests {
         let task = owner::current_process();
         let before = usage(&task);
         let entry = tracked()?;
-        entry.state.store(State::Dying);
+        write_once(&entry.state, State::Dying);
         assert!(entry.put());
         assert!(is_done(&entry));
         assert_eq!(usage(&task), before + 1);
@@ -499,7 +515,7 @@ mod tests {
         assert!(entry.get());
         let mut told = [0; 3];
         let mut reports = 0;
-        entry.state.store(State::Dying);
+        write_once(&entry.state, State::Dying);
         entry.updater().wait_for_readers(1, |_, waited, times| {
             assert_eq!(times as usize, reports + 1);
             if let Some(told) = told.get_mut(reports) {
@@ -521,7 +537,7 @@ mod tests {
         let entry = tracked()?;
         entry.kref.saturate();
         let mut reports = 0;
-        entry.state.store(State::Dying);
+        write_once(&entry.state, State::Dying);
         entry.updater().wait_for_readers(1, |entry, _, times| {
             reports = times;
             // SAFETY: The count is saturated, so there are references.
@@ -541,7 +557,7 @@ mod tests {
     fn last_put_by_others_completes() -> Result {
         for state in [State::Tracked, State::Dying, State::Syncing] {
             let entry = tracked()?;
-            entry.state.store(state);
+            write_once(&entry.state, state);
             assert!(!is_done(&entry));
             assert!(entry.put());
             assert!(is_done(&entry));

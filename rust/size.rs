@@ -8,6 +8,7 @@ use crate::key::{
     Hash,
     Key, //
 };
+use kernel::sync::atomic::AtomicType;
 
 /// How many buckets there are, how many bits of a hash choose one, or one bit less, and how often
 /// the number of buckets fell: 26, 6 and 32 bits.
@@ -15,7 +16,12 @@ use crate::key::{
 /// Who looks twice and sees the same has missed no merge, and no bucket that is another one than
 /// before.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Size(pub(crate) u64);
+pub(crate) struct Size(u64);
+
+// SAFETY: A `u64`, which is an `i64` with another name for its values.
+unsafe impl AtomicType for Size {
+    type Repr = i64;
+}
 
 impl Size {
     const COUNT_BITS: u32 = 26;

@@ -5,11 +5,11 @@
 //! One primitive per file. Unlike those of the `kernel` crate, these types are laid over objects
 //! that C allocated; they add nothing to what the C primitive is.
 
+pub(crate) mod atomic;
 pub(crate) mod barrier;
 pub(crate) mod bit_lock;
 pub(crate) mod completion;
 pub(crate) mod kref;
-pub(crate) mod once;
 pub(crate) mod preempt;
 pub(crate) mod rwsem;
 
@@ -21,7 +21,6 @@ pub(crate) use self::{
         Kref,
         Put, //
     },
-    once::Once,
     preempt::PreemptGuard,
     rwsem::{
         RwSemaphore,

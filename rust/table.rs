@@ -41,7 +41,10 @@ use crate::{
         Size, //
     },
     sync::{
-        Once,
+        atomic::{
+            load_acquire,
+            read_once, //
+        },
         PreemptGuard, //
     }, //
 };
@@ -51,7 +54,12 @@ use core::ops::{
 };
 use kernel::{
     alloc::AllocError,
-    prelude::*, //
+    prelude::*,
+    sync::atomic::{
+        Atomic,
+        Relaxed,
+        Release, //
+    }, //
 };
 
 /// All of it is read by every lookup, and written only where the table grows or shrinks.
@@ -62,10 +70,10 @@ use kernel::{
 /// - An entry is in the bucket that `size` says for its hash, and no other.
 #[repr(C)]
 pub(crate) struct Table {
-    size: Once<u64>,
+    size: Atomic<Size>,
     buckets: Buckets,
-    grow_above: Once<u32>,
-    shrink_below: Once<u32>,
+    grow_above: Atomic<u32>,
+    shrink_below: Atomic<u32>,
 }
 
 /// The bucket for a hash, locked.
@@ -111,10 +119,10 @@ impl Table {
         let buckets = unsafe { Buckets::new(first, count) };
         // INVARIANT: There is no entry.
         let table = Self {
-            size: Once::new(Size::new(count, 0).0),
+            size: Atomic::new(Size::new(count, 0)),
             buckets,
-            grow_above: Once::new(Self::SMALL),
-            shrink_below: Once::new(0),
+            grow_above: Atomic::new(Self::SMALL),
+            shrink_below: Atomic::new(0),
         };
         // SAFETY: By the requirements of this function.
         unsafe { this.write(table) };
@@ -123,7 +131,7 @@ impl Table {
     /// The size of now.
     #[inline]
     fn size(&self) -> Size {
-        Size(self.size.load())
+        read_once(&self.size)
     }
 
     /// Locks the bucket for a hash.
@@ -139,7 +147,7 @@ impl Table {
     #[inline(always)]
     fn try_lock(&self, hash: Hash) -> Option<LockedBucket<'_>> {
         let guard = PreemptGuard::new();
-        let size = Size(self.size.load_acquire());
+        let size = load_acquire(&self.size);
         // SAFETY: It is there by the type invariant.
         let bucket = unsafe { self.buckets.at(size.index(hash), &guard) };
         // SAFETY: It stays while the guard lives.
@@ -167,7 +175,7 @@ impl Table {
     fn skip_empty(&self, mut from: Key) -> Option<Key> {
         let guard = PreemptGuard::new();
         loop {
-            let size = Size(self.size.load_acquire());
+            let size = load_acquire(&self.size);
             // SAFETY: It is there by the type invariant.
             let bucket = unsafe { self.buckets.at(size.index(from.hash()), &guard) };
             // SAFETY: It stays while the guard lives.
@@ -267,13 +275,13 @@ impl Table {
     /// Returns true if there are more entries than the buckets are for.
     #[inline]
     pub(crate) fn is_crowded(&self, entries: u32) -> bool {
-        entries > self.grow_above.load()
+        entries > read_once(&self.grow_above)
     }
 
     /// Returns true if there are far fewer entries than the buckets are for.
     #[inline]
     pub(crate) fn is_sparse(&self, entries: u32) -> bool {
-        entries < self.shrink_below.load()
+        entries < read_once(&self.shrink_below)
     }
 
     /// How many buckets there are.
@@ -308,7 +316,7 @@ impl Resizable<'_> {
             if self.split_next().is_err() {
                 // Chains get longer. Do not ask again for every single entry.
                 let more = entries.saturating_add(Table::SMALL);
-                return self.0.grow_above.store(more);
+                return self.0.grow_above.store(more, Relaxed);
             }
         }
         self.set_bounds();
@@ -352,8 +360,8 @@ impl Resizable<'_> {
             true => count / 4,
             false => 0,
         };
-        self.0.grow_above.store(grow_above);
-        self.0.shrink_below.store(shrink_below);
+        self.0.grow_above.store(grow_above, Relaxed);
+        self.0.shrink_below.store(shrink_below, Relaxed);
     }
 
     /// Adds a bucket: splits the next one.
@@ -372,7 +380,7 @@ impl Resizable<'_> {
         // SAFETY: The chain is sorted: those with the bit stand last. The new bucket is empty.
         unsafe { lower.split(&mut upper, |entry| entry.key().hash().bits() & bit != 0) };
         // INVARIANT: They are where the new size says.
-        self.0.size.store_release(size.grow(new.wrapping_add(1)).0);
+        self.0.size.store(size.grow(new.wrapping_add(1)), Release);
         drop(upper);
         drop(lower);
         Ok(())
@@ -392,7 +400,7 @@ impl Resizable<'_> {
         // SAFETY: Those in the upper one have the bit that those in the lower one have not.
         unsafe { lower.merge(&mut upper) };
         // INVARIANT: They are where the new size says.
-        self.0.size.store_release(size.shrink(last).0);
+        self.0.size.store(size.shrink(last), Release);
         drop(upper);
         drop(lower);
         // SAFETY: It was the last one, and nobody else changes the number by the type invariant.
@@ -454,11 +462,11 @@ mod tests {
             let first = [const { Bucket::new() }; 2 * FEW as usize];
             let mut first = KBox::new(first, GFP_KERNEL)?;
             let table = Table {
-                size: Once::new(Size::new(FEW, 0).0),
+                size: Atomic::new(Size::new(FEW, 0)),
                 // SAFETY: They live as long as this.
                 buckets: unsafe { Buckets::new(first.as_mut_ptr(), 2 * FEW) },
-                grow_above: Once::new(u32::MAX),
-                shrink_below: Once::new(0),
+                grow_above: Atomic::new(u32::MAX),
+                shrink_below: Atomic::new(0),
             };
             let shared = Self {
                 table,
@@ -494,7 +502,7 @@ mod tests {
             shared.meeting.attend();
             fixture::dawdle();
             let size = shared.table.size();
-            shared.table.size.store_release(size.grow(FEW + 1).0);
+            shared.table.size.store(size.grow(FEW + 1), Release);
             drop(bucket);
             assert!(waits.end()?);
             assert!(shared.is_idle(0) && shared.is_idle(FEW));

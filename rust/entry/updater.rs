@@ -15,7 +15,10 @@ use crate::{
     key::Key,
     kind::Kind,
     owner::Owner,
-    sync::Put, //
+    sync::{
+        atomic::write_once,
+        Put, //
+    }, //
 };
 use core::{
     borrow::Borrow,
@@ -103,7 +106,7 @@ impl<'a> Updater<'a> {
     #[inline]
     pub(crate) fn mark_tracked(&self) {
         self.since.set(Moment::now());
-        self.state.store(State::Tracked);
+        write_once(&self.state, State::Tracked);
         self.valid.set(true);
     }
 
@@ -115,7 +118,7 @@ impl<'a> Updater<'a> {
     #[inline]
     pub(crate) unsafe fn mark_untracked(&self) {
         self.valid.set(false);
-        self.state.store(State::New);
+        write_once(&self.state, State::New);
         // SAFETY: By the requirement of this function nobody else uses the owner.
         unsafe { &mut *self.owner.get() }.release();
     }
@@ -134,7 +137,7 @@ impl<'a> Updater<'a> {
         details: bool,
     ) {
         // INVARIANT: By the requirement of this function.
-        self.root.store(root);
+        write_once(&self.root, root);
         self.id.set(id);
         self.key.set(key);
         self.flags.set(if details { Entry::DETAILS } else { 0 });
@@ -148,7 +151,7 @@ impl<'a> Updater<'a> {
     #[inline]
     pub(crate) unsafe fn mark_unlinked(&self) {
         // INVARIANT: By the requirement of this function.
-        self.root.store(ptr::null_mut());
+        write_once(&self.root, ptr::null_mut());
     }
 
     /// Drops the updater's reference and waits until the last reader has left. Sleeps.
@@ -158,7 +161,7 @@ impl<'a> Updater<'a> {
     /// [`Entry::find_or_state`].
     #[inline]
     pub(crate) fn drain(&self, state: State) {
-        self.state.store(state);
+        write_once(&self.state, state);
         if !self.kref.put_if_last() {
             // INVARIANT: It stands for `self`, which waits meanwhile.
             Updater(self.0).wait_for_readers(report_period(), |entry, waited, times| {
@@ -177,7 +180,7 @@ impl<'a> Updater<'a> {
     /// The entry was drained, and was not restored since.
     #[inline]
     pub(crate) unsafe fn restore(&self) {
-        self.state.store(State::Tracked);
+        write_once(&self.state, State::Tracked);
         // The completion is as new: nobody completed it, or the wait has consumed that.
         self.kref.init();
     }
@@ -197,8 +200,8 @@ impl<'a> Updater<'a> {
         // SAFETY: By the requirement of this function nobody else uses the owners, and two updaters
         // are of two entries.
         unsafe { ptr::swap(self.owner.get(), other.owner.get()) };
-        self.state.store(other.state.load());
-        other.state.store(State::New);
+        write_once(&self.state, other.state());
+        write_once(&other.state, State::New);
         self.valid.set(other.valid.replace(false));
     }
 }

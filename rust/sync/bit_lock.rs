@@ -4,12 +4,15 @@
 //!
 //! C header: [`include/linux/bit_spinlock.h`](srctree/include/linux/bit_spinlock.h)
 
-use core::{
-    hint,
-    sync::atomic::{
-        AtomicUsize,
-        Ordering, //
-    }, //
+use crate::sync::atomic::{
+    fetch_or_acquire,
+    load_acquire,
+    read_once, //
+};
+use core::hint;
+use kernel::sync::atomic::{
+    Atomic,
+    Release, //
 };
 
 /// The bit.
@@ -24,7 +27,7 @@ pub(crate) const BIT: usize = 1;
 /// `rcu_read_lock()` instead of disabling preemption, would cost 28 instructions more for an add of
 /// 277, and 30 for a lookup of 136.
 #[repr(transparent)]
-pub(crate) struct BitLock(AtomicUsize);
+pub(crate) struct BitLock(Atomic<usize>);
 
 impl BitLock {
     /// Takes the lock.
@@ -35,7 +38,7 @@ impl BitLock {
     #[doc(alias = "bit_spin_lock")]
     #[inline]
     pub(crate) unsafe fn lock(&self) {
-        while self.0.fetch_or(BIT, Ordering::Acquire) & BIT != 0 {
+        while fetch_or_acquire(&self.0, BIT) & BIT != 0 {
             self.wait();
         }
     }
@@ -43,7 +46,7 @@ impl BitLock {
     /// Waits until the lock seems to be free.
     #[cold]
     fn wait(&self) {
-        while self.0.load(Ordering::Relaxed) & BIT != 0 {
+        while read_once(&self.0) & BIT != 0 {
             hint::spin_loop();
         }
     }
@@ -56,21 +59,21 @@ impl BitLock {
     #[doc(alias = "__bit_spin_unlock")]
     #[inline]
     pub(crate) unsafe fn unlock(&self) {
-        let pointer = self.0.load(Ordering::Relaxed) & !BIT;
-        self.0.store(pointer, Ordering::Release);
+        let pointer = read_once(&self.0) & !BIT;
+        self.0.store(pointer, Release);
     }
 
-    /// Does somebody hold it?
+    /// Returns true if somebody holds the lock.
     #[cfg(CONFIG_KUNIT = "y")]
     pub(crate) fn is_locked(&self) -> bool {
-        self.0.load(Ordering::Relaxed) & BIT != 0
+        read_once(&self.0) & BIT != 0
     }
 
     /// Returns true if the lock is free and the pointer is NULL. What was done under the lock before
     /// is visible then.
     #[inline]
     pub(crate) fn is_null(&self) -> bool {
-        self.0.load(Ordering::Acquire) == 0
+        load_acquire(&self.0) == 0
     }
 }
 
@@ -86,13 +89,16 @@ mod tests {
     };
     use kernel::{
         prelude::*,
-        sync::Arc, //
+        sync::{
+            atomic::Relaxed,
+            Arc, //
+        }, //
     };
 
     /// What two threads count in.
     struct Shared {
         lock: BitLock,
-        count: AtomicUsize,
+        count: Atomic<usize>,
         meeting: Meeting,
     }
 
@@ -105,9 +111,9 @@ mod tests {
             let _guard = PreemptGuard::new();
             // SAFETY: Preemption is disabled until the end of the block.
             unsafe { shared.lock.lock() };
-            let before = shared.count.load(Ordering::Relaxed);
+            let before = shared.count.load(Relaxed);
             hint::spin_loop();
-            shared.count.store(before + 1, Ordering::Relaxed);
+            shared.count.store(before + 1, Relaxed);
             // SAFETY: This thread holds it.
             unsafe { shared.lock.unlock() };
         }
@@ -116,8 +122,8 @@ mod tests {
     #[test]
     fn one_at_a_time_holds_the_lock() -> Result {
         let shared = Shared {
-            lock: BitLock(AtomicUsize::new(0)),
-            count: AtomicUsize::new(0),
+            lock: BitLock(Atomic::new(0)),
+            count: Atomic::new(0),
             meeting: Meeting::new(),
         };
         let shared = Arc::new(shared, GFP_KERNEL)?;
@@ -125,27 +131,23 @@ mod tests {
         let other = Elsewhere::start(move || count(&other))?;
         count(&shared);
         other.end()?;
-        assert_eq!(shared.count.load(Ordering::Relaxed), 2 * TIMES);
+        assert_eq!(shared.count.load(Relaxed), 2 * TIMES);
         assert!(shared.lock.is_null());
         Ok(())
     }
 
     #[test]
     fn the_pointer_stays() {
-        let lock = BitLock(AtomicUsize::new(0x1230));
+        let lock = BitLock(Atomic::new(0x1230));
         assert!(!lock.is_null() && !lock.is_locked());
         let guard = PreemptGuard::new();
         // SAFETY: Preemption is disabled until the guard is dropped.
         unsafe { lock.lock() };
-        let (locked, idle, pointer) = (
-            lock.is_locked(),
-            lock.is_null(),
-            lock.0.load(Ordering::Relaxed),
-        );
+        let (locked, idle, pointer) = (lock.is_locked(), lock.is_null(), lock.0.load(Relaxed));
         // SAFETY: This thread holds it.
         unsafe { lock.unlock() };
         drop(guard);
         assert!(locked && !idle && pointer == 0x1231);
-        assert_eq!(lock.0.load(Ordering::Relaxed), 0x1230);
+        assert_eq!(lock.0.load(Relaxed), 0x1230);
     }
 }
