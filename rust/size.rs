@@ -63,12 +63,12 @@ impl Size {
     /// The bucket for a hash.
     #[inline]
     pub(crate) fn index(self, hash: Hash) -> u32 {
-        let rest = u32::MAX.wrapping_shl(self.bits());
-        let index = hash.bits() & !rest;
+        let full = 1u32.wrapping_shl(self.bits());
+        let index = hash.bits() & full.wrapping_sub(1);
         match index < self.count() {
             true => index,
-            // It has not been split off yet.
-            false => hash.bits() & !(rest >> 1 | rest),
+            // It has not been split off yet: its parent differs in the highest bit.
+            false => index ^ (full >> 1),
         }
     }
 

@@ -9,15 +9,17 @@
 //! a lookup, the function here is used, which is compiled in place. It costs so many instructions to
 //! use [`Atomic`] instead:
 //!
-//! | instead of | add (245) | deletion (155) | lookup (136) |
-//! | --- | --- | --- | --- |
-//! | [`read_once`] | 47 (19 %) | 42 (27 %) | 28 (21 %) |
-//! | [`write_once`] | 15 (6 %) | 16 (10 %) | 0 |
-//! | [`load_acquire`] | 5 (2 %) | 18 (12 %) | 5 (4 %) |
-//! | [`fetch_or_acquire`] | 18 (7 %) | 25 (16 %) | 17 (13 %) |
+//! | instead of | add (245) | deletion (155) | lookup (136) | get and put (35) |
+//! | --- | --- | --- | --- | --- |
+//! | [`read_once`] | 47 (19 %) | 42 (27 %) | 28 (21 %) | |
+//! | [`write_once`] | 15 (6 %) | 16 (10 %) | 0 | |
+//! | [`load_acquire`] | 5 (2 %) | 18 (12 %) | 5 (4 %) | |
+//! | [`fetch_or_acquire`] | 18 (7 %) | 25 (16 %) | 17 (13 %) | |
+//! | [`cmpxchg`] | 0 | 6 (4 %) | 46 (34 %) | 47 (134 %) |
 
 use core::sync::atomic::{
     fence,
+    AtomicI32,
     AtomicUsize,
     Ordering, //
 };
@@ -60,4 +62,14 @@ pub(crate) fn fetch_or_acquire(atomic: &Atomic<usize>, bits: usize) -> usize {
     // SAFETY: A live object of that size, which is only accessed atomically.
     let atomic = unsafe { AtomicUsize::from_ptr(atomic.as_ptr()) };
     atomic.fetch_or(bits, Ordering::Acquire)
+}
+
+/// Stores `new` if the value is `old`, and returns true then. Fully ordered, as with `Full`.
+#[doc(alias = "atomic_try_cmpxchg")]
+#[inline]
+pub(crate) fn cmpxchg(atomic: &Atomic<i32>, old: i32, new: i32) -> bool {
+    // SAFETY: A live object of that size, which is only accessed atomically.
+    let atomic = unsafe { AtomicI32::from_ptr(atomic.as_ptr()) };
+    let exchanged = atomic.compare_exchange(old, new, Ordering::AcqRel, Ordering::Relaxed);
+    exchanged.is_ok()
 }
