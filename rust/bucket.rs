@@ -35,8 +35,8 @@ use kernel::{
 
 /// The links of an object: `struct hlist_node`, and behind it room for a tree.
 ///
-/// Of the objects with one hash the first, which has the least key, is in the chain; the others are
-/// its [siblings](crate::siblings), in a tree of which it has the root.
+/// Of the objects with one hash the one with the least key is in the chain. The others are its
+/// [siblings](crate::siblings), in a tree whose root is in its links.
 ///
 /// # Invariants
 ///
@@ -132,17 +132,17 @@ pub(crate) unsafe trait Linked: Sized {
     /// The links of the object.
     fn node(&self) -> &Node;
 
-    /// Where the object belongs in the table.
+    /// Where the object is among the others.
     fn key(&self) -> Key;
 
     /// Returns true if the object is in a tree of siblings, and not in the chain itself.
     fn is_sibling(&self) -> bool;
 
-    /// Says where the object is.
+    /// Sets what [`Self::is_sibling`] returns.
     ///
     /// # Safety
     ///
-    /// It is there, in a bucket that is locked, or in no bucket and no sibling.
+    /// The object is where this says, in a bucket that is locked. In no bucket it is no sibling.
     unsafe fn set_sibling(&self, is_sibling: bool);
 }
 
@@ -153,9 +153,9 @@ pub(crate) unsafe trait Linked: Sized {
 /// The links are those of a live `T` which stays during `'a`.
 #[inline]
 pub(crate) unsafe fn object<'a, T: Linked>(links: NonNull<Links>) -> &'a T {
-    // SAFETY: By the requirement of this function and the definition of `Linked`.
+    // SAFETY: The links are so far behind the start of a live `T`, by the definition of `Linked`.
     let object = unsafe { links.byte_sub(T::NODE_OFFSET) };
-    // SAFETY: As above.
+    // SAFETY: The object is live by the requirement of this function.
     unsafe { object.cast().as_ref() }
 }
 
@@ -198,7 +198,7 @@ impl<T: Linked> Bucket<T> {
         unsafe { Self::lock_nested(this, 1, guard) }
     }
 
-    /// Takes the lock while so many of other buckets are held, which lockdep wants to know.
+    /// Takes the lock. `depth` is for lockdep: the number of buckets that are locked already.
     ///
     /// # Safety
     ///
@@ -227,9 +227,9 @@ impl<T: Linked> Bucket<T> {
         }
     }
 
-    /// Returns true if the bucket has no object and nobody has locked it. Takes no lock.
+    /// Returns true if the bucket is empty and not locked. Takes no lock.
     ///
-    /// After true, what was done under the lock before is visible.
+    /// After true the caller sees what was done with the lock held.
     #[inline]
     pub(crate) fn is_idle(&self) -> bool {
         self.bit().is_null()
@@ -243,7 +243,7 @@ impl<T: Linked> Bucket<T> {
     }
 }
 
-/// A link in a chain. That in the head has the lock bit of the bucket in it.
+/// A link in a chain. The link in the head also has the lock bit.
 ///
 /// # Invariants
 ///
@@ -277,7 +277,7 @@ impl<'l, T: Linked> Link<'l, T> {
         unsafe { self.0.read_volatile() }.map_addr(|address| address & !BIT)
     }
 
-    /// Makes the link lead elsewhere; the lock bit stays.
+    /// Makes the link lead elsewhere. The lock bit stays.
     ///
     /// # Safety
     ///
@@ -298,7 +298,7 @@ impl<'l, T: Linked> Link<'l, T> {
 
 /// A [`Bucket`] whose lock is held; released on drop, by the thread that took it.
 ///
-/// What is borrowed from it is valid as long as the lock is held, and nothing is changed meanwhile.
+/// What is borrowed from it lives as long as the lock is held and the bucket is not changed.
 ///
 /// # Invariants
 ///
@@ -306,7 +306,7 @@ impl<'l, T: Linked> Link<'l, T> {
 #[must_use = "the lock is released when this is dropped"]
 pub(crate) struct Locked<'a, T: Linked> {
     bucket: NonNull<Bucket<T>>,
-    // Dropped when the lock is released.
+    // Dropped after the lock was released.
     _guard: PreemptGuard,
     _objects: PhantomData<&'a T>,
 }
@@ -334,7 +334,7 @@ struct Position<'l, T> {
 }
 
 impl<T: Linked> Locked<'_, T> {
-    /// Tells tests of a lock that is not held.
+    /// Warns if the lock is not held.
     #[cfg(CONFIG_KUNIT = "y")]
     #[inline(never)]
     fn check(&self) {
@@ -396,7 +396,7 @@ impl<T: Linked> Locked<'_, T> {
         Iter { first, sibling }
     }
 
-    /// Where to insert an object with this hash, if there is none yet.
+    /// Where to insert an object with this hash. Returns `None` if another one has it.
     #[inline]
     pub(crate) fn insertion_point(&mut self, hash: Hash) -> Option<InsertionPoint<'_, T>> {
         let position = self.position(hash);
@@ -452,7 +452,7 @@ impl<T: Linked> Locked<'_, T> {
     ///
     /// # Safety
     ///
-    /// Nobody takes the object for one that is in a bucket when the lock is released.
+    /// From the release of the lock on the object counts as one that is in no bucket.
     pub(crate) unsafe fn pop_first(&mut self) -> Option<&T> {
         let first = self.first()?;
         // SAFETY: It is in this bucket.
@@ -460,7 +460,7 @@ impl<T: Linked> Locked<'_, T> {
         Some(first)
     }
 
-    /// The part of [`Self::remove`] that does it, to an object that may be borrowed from this.
+    /// [`Self::remove`] for an object that may be borrowed from this.
     ///
     /// # Safety
     ///
@@ -483,7 +483,7 @@ impl<T: Linked> Locked<'_, T> {
                 unsafe { link.set(links.next) };
             } else {
                 // SAFETY: By the requirement of this function.
-                unsafe { bequeath(object) };
+                unsafe { promote_sibling(object) };
             }
         }
         // SAFETY: The links of a live object, which is in no bucket any more.
@@ -509,7 +509,7 @@ impl<T: Linked> Locked<'_, T> {
         unsafe { object.set_sibling(false) };
     }
 
-    /// Puts an object in the place of another one with the same key, which is in no bucket then.
+    /// Replaces an object by another one with the same key. The old one is in no bucket then.
     ///
     /// # Safety
     ///
@@ -529,7 +529,7 @@ impl<T: Linked> Locked<'_, T> {
         }
     }
 
-    /// Moves the objects from the first one on of which `goes` is true to another bucket.
+    /// Moves the first object for which `goes` is true, and all behind it, to another bucket.
     ///
     /// # Safety
     ///
@@ -551,7 +551,7 @@ impl<T: Linked> Locked<'_, T> {
     ///
     /// # Safety
     ///
-    /// Their keys are greater than those here, and this is the bucket for them from now on.
+    /// Tfirst keys are greater than those here, and this is the bucket for them from now on.
     pub(crate) unsafe fn merge(&mut self, upper: &mut Self) {
         let mut link = self.head();
         while let Some(object) = link.object() {
@@ -566,7 +566,8 @@ impl<T: Linked> Locked<'_, T> {
     }
 }
 
-/// Puts an object in the place of another one, whose links mean nothing then. The siblings stay.
+/// Replaces an object in a chain by another one, which gets its siblings. The links of the old one
+/// mean nothing then.
 ///
 /// # Safety
 ///
@@ -587,36 +588,36 @@ unsafe fn take_place<T: Linked>(old: &T, new: &T) {
     unsafe { link.set(links.next) };
 }
 
-/// Puts the first of its siblings in the place of an object.
+/// Replaces an object in a chain by the first of its siblings.
 ///
 /// # Safety
 ///
 /// The object is in the chain of a bucket that is locked, and has siblings.
 #[cold]
 #[inline(never)]
-unsafe fn bequeath<T: Linked>(object: &T) {
+unsafe fn promote_sibling<T: Linked>(object: &T) {
     // SAFETY: By the requirement of this function.
     let siblings = unsafe { object.node().siblings::<T>() };
-    if let Some(heir) = siblings.first() {
+    if let Some(first) = siblings.first() {
         // SAFETY: It is one of them.
-        unsafe { siblings.remove(heir) };
+        unsafe { siblings.remove(first) };
         // SAFETY: It is in no bucket.
-        unsafe { heir.set_sibling(false) };
-        // SAFETY: By the requirement of this function, and the heir is in no bucket now.
-        unsafe { take_place(object, heir) };
+        unsafe { first.set_sibling(false) };
+        // SAFETY: By the requirement of this function, and the sibling is in no bucket now.
+        unsafe { take_place(object, first) };
     }
 }
 
-/// Where an object belongs in the chain of a bucket that has no other one with its hash.
+/// Where to insert an object into a chain that has no other one with its hash.
 pub(crate) struct InsertionPoint<'l, T>(Position<'l, T>);
 
 impl<T: Linked> InsertionPoint<'_, T> {
-    /// Puts an object there.
+    /// Inserts an object there.
     ///
     /// # Safety
     ///
-    /// The object is in no bucket and stays until it is removed. It has the hash that this is for,
-    /// and so has the bucket.
+    /// The object is in no bucket and stays until it is removed. This is the insertion point, and the
+    /// bucket, for its hash.
     #[doc(alias = "hlist_add_before")]
     #[doc(alias = "hlist_add_behind")]
     #[inline]
@@ -696,7 +697,7 @@ mod tests {
         Ok(KBox::new(Bucket::new(), GFP_KERNEL)?.into())
     }
 
-    /// Do exactly these items come, in this order?
+    /// Returns true if these items come in this order, and no others.
     fn holds(bucket: &Locked<'_, Item>, from: u32, values: &[u32]) -> bool {
         bucket
             .iter_from(key(from))
@@ -705,7 +706,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_come_in_their_order() -> Result {
+    fn objects_are_sorted_whatever_the_order_of_inserts() -> Result {
         let bucket = bucket()?;
         let values = [31u32, 12, 20, 34, 11, 35, 30, 13];
         let mut items = KVec::new();
@@ -739,7 +740,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_takes_the_place_of_another() -> Result {
+    fn replaced_object_is_found_no_more() -> Result {
         let bucket = bucket()?;
         let (one, two, three) = (item(11)?, item(12)?, item(21)?);
         let (new_one, new_two) = (item(11)?, item(12)?);
@@ -750,7 +751,7 @@ mod tests {
         }
         // SAFETY: The first is there, the second is not.
         unsafe { locked.replace(&two, &new_two) };
-        // SAFETY: As above.
+        // SAFETY: The first is there, the second is not.
         unsafe { locked.replace(&one, &new_one) };
         let all = holds(&locked, 0, &[11, 12, 21]);
         let new = locked
@@ -769,7 +770,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bucket_is_split_and_merged_anywhere() -> Result {
+    fn split_and_merge_keep_all_objects() -> Result {
         let (lower, upper) = (bucket()?, bucket()?);
         let (one, two, three) = (item(10)?, item(20)?, item(21)?);
         let mut low = lock(&lower);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! The memory of the buckets of a table: where a bucket is, by its number.
+//! The memory of the buckets of a table: a segment directory, which leads from the number of a bucket
+//! to where it is.
 //!
-//! The first buckets are in the root. The others are in pages of their own, which come and go with
-//! them, and a tree of pages leads there; [`crate::table`] has a drawing of it.
+//! The first buckets are in the root. The others are in leaves, the pages at the bottom of a tree of
+//! three levels. [`crate::table`] explains the structure.
 
 use crate::{
     bindings,
@@ -32,15 +33,15 @@ use kernel::{
     }, //
 };
 
-/// log2 of the number of pointers in a [`Page`], 2 KiB of them.
+/// log2 of the number of elements of a [`Page`], which has 2 KiB.
 ///
-/// It bounds what a single add has to clear, for a page may be allocated for it.
+/// A single add may have to clear three of them.
 const PAGE_BITS: u32 = 8;
 
-/// As many buckets as pages can lead to: chains get longer then.
+/// The most buckets that the directory leads to. With more entries the chains get longer.
 pub(crate) const MOST: u32 = 1 << (3 * PAGE_BITS);
 
-/// Memory for some of the buckets, or for pointers to such pages: zeroed at first.
+/// Some buckets, or pointers to pages with buckets.
 #[repr(transparent)]
 struct Page<T>([T; 1 << PAGE_BITS]);
 
@@ -52,7 +53,7 @@ type Branch = Page<Atomic<*mut Leaf>>;
 type Trunk = Page<Atomic<*mut Branch>>;
 
 impl<T> Page<T> {
-    /// Allocates one, without waiting for memory: others may need what is locked to free some.
+    /// Allocates a page that is zeroed. Does not wait for memory: the caller holds locks.
     ///
     /// # Safety
     ///
@@ -67,7 +68,7 @@ impl<T> Page<T> {
         Ok(unsafe { page.assume_init() })
     }
 
-    /// Where an element of the page is, by an index of which the lowest bits count.
+    /// Where an element of the page is. Higher bits of the index are ignored.
     #[inline]
     fn at(this: *mut Self, index: u32) -> *mut T {
         let index = index as usize % (1 << PAGE_BITS);
@@ -82,8 +83,8 @@ impl<T> Drop for Page<T> {
     }
 }
 
-/// A page that nobody finds any more, although some may have found it: it is freed after they have
-/// left. To drop it may sleep.
+/// A page that nothing leads to any more. Readers may still use it, so it is freed after a grace
+/// period. To drop it may sleep.
 pub(crate) struct Unused(NonNull<Leaf>);
 
 impl Drop for Unused {
@@ -101,8 +102,7 @@ impl Drop for Unused {
 ///
 /// - The first `first_count` buckets are at `first`, and live as long as this. The others that the
 ///   table has are in leaves, which `trunk` leads to through branches.
-/// - A pointer to a leaf without a bucket in use means nothing, and is not followed. Such a leaf is
-///   freed after a grace period.
+/// - A pointer to a leaf of which no bucket is in use is stale, and is not followed.
 #[repr(C)]
 pub(crate) struct Buckets {
     first: *mut Bucket<Entry>,
@@ -111,7 +111,7 @@ pub(crate) struct Buckets {
 }
 
 impl Buckets {
-    /// The buckets that a table has at first.
+    /// The directory of a table that has its first buckets.
     ///
     /// # Safety
     ///
@@ -125,13 +125,13 @@ impl Buckets {
         }
     }
 
-    /// How many buckets there are at least.
+    /// The number of buckets that a table always has.
     #[inline]
     pub(crate) fn first_count(&self) -> u32 {
         self.first_count
     }
 
-    /// Where a bucket is. It stays while the guard lives.
+    /// Where a bucket is. It stays there while the guard lives.
     ///
     /// # Safety
     ///
@@ -162,10 +162,10 @@ impl Buckets {
         unsafe { &*Page::at(branch, index >> PAGE_BITS) }
     }
 
-    /// Provides memory for a new bucket, the number of which is that of the buckets until now.
+    /// Provides memory for bucket `new`, the one after the last.
     ///
-    /// One that looks for a bucket that there was before the table shrank may find the new memory: it
-    /// is stored with release, so that it is seen to be zeroed.
+    /// A reader who has an old size may find the new page. The pointer to it is stored with Release,
+    /// so that such a reader sees a page that is zeroed.
     ///
     /// # Safety
     ///
@@ -187,7 +187,7 @@ impl Buckets {
             // SAFETY: It is new.
             unsafe { &*Page::at(trunk, new >> (2 * PAGE_BITS)) }
                 .store(KBox::into_raw(branch), Release);
-            // INVARIANT: Whatever was there before is not needed: all buckets are at `first`.
+            // INVARIANT: All buckets are at `first`, so the old trunk leads to nothing.
             self.trunk.store(trunk, Release);
         }
         // SAFETY: The trunk is there.
@@ -198,12 +198,12 @@ impl Buckets {
         }
         // SAFETY: The branch is there.
         let slot = unsafe { self.leaf(new) };
-        // INVARIANT: Whatever was there before was for buckets that are gone.
+        // INVARIANT: The old pointer was stale.
         slot.store(KBox::into_raw(leaf), Release);
         Ok(())
     }
 
-    /// Takes the leaf of a bucket that is gone, if it was the only one in there.
+    /// Takes the leaf of a bucket that is gone, unless it has other buckets.
     ///
     /// # Safety
     ///
@@ -216,7 +216,7 @@ impl Buckets {
         NonNull::new(unsafe { self.leaf(last) }.load(Relaxed)).map(Unused)
     }
 
-    /// Gives up what leads to leaves.
+    /// Gives up the trunk and the branches.
     ///
     /// # Safety
     ///
@@ -233,7 +233,7 @@ impl Buckets {
     }
 }
 
-/// For tests: how much memory tables have, and how to let them run out of it.
+/// For tests: how many pages tables have, and how to refuse them more.
 #[cfg(CONFIG_KUNIT = "y")]
 pub(crate) mod memory {
     use kernel::{
@@ -247,10 +247,10 @@ pub(crate) mod memory {
     /// How many pages tables have.
     static PAGES: Atomic<i32> = Atomic::new(0);
 
-    /// How often memory is to be had yet; [`Shortage::NONE`] is for ever.
+    /// How many pages may yet be allocated; [`Shortage::NONE`] is any number.
     static LEFT: Atomic<i32> = Atomic::new(Shortage::NONE);
 
-    /// How often memory was refused.
+    /// How many pages were refused.
     static REFUSED: Atomic<i32> = Atomic::new(0);
 
     /// How many pages tables have.
@@ -266,7 +266,7 @@ pub(crate) mod memory {
         PAGES.add(-1, Relaxed);
     }
 
-    /// An error if there is a shortage.
+    /// Returns an error if there is a shortage.
     pub(super) fn ask() -> Result<(), AllocError> {
         match LEFT.load(Relaxed) {
             Shortage::NONE => Ok(()),
@@ -281,22 +281,20 @@ pub(crate) mod memory {
         }
     }
 
-    /// While it lives, tables get memory only so many times.
-    ///
-    /// Tests run one after the other, so nobody else's table is in want of memory.
+    /// While it lives, tables get only so many pages. Tests run one after the other.
     pub(crate) struct Shortage(());
 
     impl Shortage {
         const NONE: i32 = i32::MAX;
 
-        /// A shortage that begins after so many times.
+        /// A shortage that begins after so many pages.
         pub(crate) fn after(times: i32) -> Self {
             REFUSED.store(0, Relaxed);
             LEFT.store(times, Relaxed);
             Self(())
         }
 
-        /// How often memory was refused.
+        /// How many pages were refused.
         pub(crate) fn refused(&self) -> i32 {
             REFUSED.load(Relaxed)
         }
@@ -319,7 +317,7 @@ mod tests {
     };
     use kernel::sync::Arc;
 
-    /// A leaf that somebody else has found, and looks at for a while.
+    /// A leaf that another thread has found.
     struct Found {
         leaf: *mut u64,
         meeting: Meeting,
@@ -332,7 +330,7 @@ mod tests {
     unsafe impl Sync for Found {}
 
     #[test]
-    fn a_leaf_stays_until_those_who_found_it_have_left() -> Result {
+    fn leaf_is_not_freed_while_a_reader_has_it() -> Result {
         const WORDS: usize = size_of::<Leaf>() / size_of::<u64>();
         // SAFETY: Zero is an empty bucket.
         let leaf = NonNull::from(KBox::leak(unsafe { Leaf::new() }?));
@@ -354,7 +352,7 @@ mod tests {
             for _ in 0..20 {
                 fixture::dawdle();
             }
-            // Who frees it writes to it: the allocator has its links there.
+            // The allocator writes to memory that is freed.
             (0..WORDS).all(|word| {
                 // SAFETY: It stays while the guard lives; that is what is to be seen.
                 unsafe { other.leaf.wrapping_add(word).read_volatile() == 0 }

@@ -9,8 +9,8 @@ use kernel::sync::atomic::{
     Relaxed, //
 };
 
-/// Every add and del writes it, when the entry was linked or unlinked and the lock of its bucket
-/// released. Nobody else reads it but to count: it is apart from what lookups read.
+/// Every add and del writes it, after the lock of the bucket was released. It is in another cache line
+/// than what lookups read.
 #[repr(C)]
 pub(crate) struct Counts {
     tickets: Atomic<i64>,
@@ -25,31 +25,31 @@ pub(crate) struct Counts {
 pub(crate) struct Ticket(i64);
 
 impl Ticket {
-    /// The number of the object, if it brings none along: no other ticket has it, until so many have
-    /// been given out that they wrap.
+    /// The number for an object that brings none along. It is given out again when all numbers have
+    /// been.
     #[inline]
     pub(crate) fn id(self) -> u32 {
         self.0 as u32
     }
 
-    /// The serial number of an object whose number is [`Self::id`]: how often that has wrapped.
+    /// The serial number for an object with [`Self::id`]: how often that has wrapped.
     #[inline]
-    pub(crate) fn turn(self) -> u32 {
+    pub(crate) fn wraps(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// The serial number of an object that brings a number along.
+    /// The serial number for an object that brings a number along.
     #[inline]
     pub(crate) fn serial(self) -> u32 {
         self.0 as u32
     }
 }
 
-/// Changes of `objects`: the lower half is how many objects there are, the upper half how often
-/// that or the visibility of one has changed.
+/// What is added to `objects`. Its lower half is the number of objects that lookups find, its upper
+/// half how often that or the visibility of an object has changed.
 const CHANGE: i64 = 1 << 32;
 const ONE_MORE: i64 = CHANGE + 1;
-/// The lower half is not zero, and borrows nothing from the upper half.
+/// The lower half is not zero then, so that it borrows nothing from the upper half.
 const ONE_LESS: i64 = CHANGE - 1;
 
 impl Counts {
@@ -65,34 +65,33 @@ impl Counts {
         self.tickets.store(i64::from(id), Relaxed);
     }
 
-    /// An object came, or came back. Returns how many there are now.
+    /// Counts an object. Returns how many there are now.
     #[inline]
-    pub(crate) fn came(&self, details: bool) -> u32 {
+    pub(crate) fn inc(&self, details: bool) -> u32 {
         if details {
             self.details.add(1, Relaxed);
         }
         (self.objects.fetch_add(ONE_MORE, Full) as u32).wrapping_add(1)
     }
 
-    /// An object goes. Returns how many there are now.
+    /// Counts an object no more. Returns how many there are now.
     #[inline]
-    pub(crate) fn went(&self, details: bool) -> u32 {
+    pub(crate) fn dec(&self, details: bool) -> u32 {
         if details {
             self.details.add(-1, Relaxed);
         }
         (self.objects.fetch_add(ONE_LESS, Full) as u32).wrapping_sub(1)
     }
 
-    /// An object goes out of sight or comes back, or one that was out of sight goes. Returns how many
-    /// there are, as before.
+    /// Counts a change that leaves the number of objects as it is. Returns that number.
     #[inline]
-    pub(crate) fn changed(&self) -> u32 {
+    pub(crate) fn touch(&self) -> u32 {
         self.objects.fetch_add(CHANGE, Full) as u32
     }
 
-    /// A deletion was taken back, and the entry can be found again.
+    /// Counts a deletion that was taken back.
     #[inline]
-    pub(crate) fn restored(&self) {
+    pub(crate) fn inc_restores(&self) {
         let _ = self.restored.fetch_add(1, Full);
     }
 
@@ -104,8 +103,8 @@ impl Counts {
 
     /// How many objects a lookup can find, with or without those that have driver details.
     ///
-    /// The two counters are not read at once: while objects come and go, the result is one that was
-    /// nearly true.
+    /// The two counters are not read at once: the result may be off by adds and deletions at that
+    /// moment.
     #[inline]
     pub(crate) fn count(&self, details: bool) -> i32 {
         let all = self.objects.load(Relaxed) as i32;
@@ -116,11 +115,10 @@ impl Counts {
         all.wrapping_sub(hidden).max(0)
     }
 
-    /// A number that changes whenever an object comes or goes, or is out of sight for the time of a
-    /// sync; never zero.
+    /// A number that changes with each add and deletion, and when a sync begins and ends. Never zero.
     #[inline]
     pub(crate) fn generation(&self) -> u32 {
-        // The lowest bit keeps it from being zero.
+        // The lowest bit is always set.
         (((self.objects.load(Acquire) >> 32) as u32) << 1) | 1
     }
 }
@@ -139,7 +137,8 @@ mod tests {
         }
     }
 
-    /// Each change is a change of the generation by one, and of the count as it says.
+    /// Returns true if each change adds one to the generation, and changes the count by as much as it
+    /// should.
     fn is_in_step(counts: &Counts) -> bool {
         let step = |change: &dyn Fn() -> u32, difference: i32| {
             let (count, generation) = (counts.count(true), counts.generation());
@@ -149,27 +148,27 @@ mod tests {
                 && counts.generation() == generation.wrapping_add(2)
                 && counts.generation() != 0
         };
-        step(&|| counts.came(false), 1)
-            && step(&|| counts.came(true), 1)
-            && step(&|| counts.changed(), 0)
-            && step(&|| counts.went(true), -1)
-            && step(&|| counts.went(false), -1)
-            && step(&|| counts.changed(), 0)
+        step(&|| counts.inc(false), 1)
+            && step(&|| counts.inc(true), 1)
+            && step(&|| counts.touch(), 0)
+            && step(&|| counts.dec(true), -1)
+            && step(&|| counts.dec(false), -1)
+            && step(&|| counts.touch(), 0)
     }
 
     #[test]
-    fn what_comes_and_goes_is_counted_and_changes_the_generation() {
+    fn each_change_of_the_count_changes_the_generation() {
         let counts = counts();
         assert!(is_in_step(&counts));
-        assert_eq!(counts.came(false), 1);
+        assert_eq!(counts.inc(false), 1);
         assert!(is_in_step(&counts));
         assert_eq!(counts.count(true), 1);
     }
 
     #[test]
-    fn the_generation_wraps_and_the_count_stays() {
+    fn generation_wraps_and_leaves_the_count() {
         let counts = counts();
-        // A few changes before the upper half is zero, and before the generation loses its top bit.
+        // A few changes before the upper half wraps, and before the generation does.
         for upper in [-1, -2, -3, -6, 0x7fff_ffff, 0x7fff_fffe, 0x7fff_fffb] {
             for lower in [0, 1, 2, 0x7fff_0000] {
                 counts.objects.store(upper * CHANGE + lower, Relaxed);
@@ -182,15 +181,15 @@ mod tests {
     #[test]
     fn objects_with_details_are_counted_apart() {
         let counts = counts();
-        counts.came(true);
-        counts.came(false);
-        counts.came(true);
+        counts.inc(true);
+        counts.inc(false);
+        counts.inc(true);
         assert_eq!((counts.count(true), counts.count(false)), (3, 1));
-        counts.went(false);
+        counts.dec(false);
         assert_eq!((counts.count(true), counts.count(false)), (2, 0));
-        counts.went(true);
+        counts.dec(true);
         assert_eq!((counts.count(true), counts.count(false)), (1, 0));
-        counts.went(true);
+        counts.dec(true);
         assert_eq!((counts.count(true), counts.count(false)), (0, 0));
     }
 
@@ -198,23 +197,23 @@ mod tests {
     fn no_two_tickets_are_equal() {
         let counts = counts();
         counts.start_at(u32::MAX - 1);
-        let parts = |ticket: Ticket| (ticket.id(), ticket.turn(), ticket.serial());
+        let parts = |ticket: Ticket| (ticket.id(), ticket.wraps(), ticket.serial());
         assert_eq!(parts(counts.ticket(1)), (u32::MAX - 1, 0, u32::MAX - 1));
         assert_eq!(parts(counts.ticket(1)), (u32::MAX, 0, u32::MAX));
         assert_eq!(parts(counts.ticket(100)), (0, 1, 0));
         assert_eq!(parts(counts.ticket(1)), (100, 1, 100));
         assert_eq!(parts(counts.ticket(0)), (101, 1, 101));
-        // So many that their number is less than zero.
+        // The counter becomes negative.
         counts.tickets.store(i64::MAX, Relaxed);
         assert_eq!(parts(counts.ticket(1)), (u32::MAX, 0x7fff_ffff, u32::MAX));
         assert_eq!(parts(counts.ticket(1)), (0, 0x8000_0000, 0));
     }
 
     #[test]
-    fn what_is_taken_back_is_counted() {
+    fn restores_are_counted_and_wrap() {
         let counts = counts();
         counts.restored.store(i32::MAX, Relaxed);
-        counts.restored();
+        counts.inc_restores();
         assert_eq!(counts.restores(), 0x8000_0000);
     }
 }

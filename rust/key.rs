@@ -7,9 +7,9 @@ use core::cmp::Ordering;
 
 /// The hash of a number: a bijection of 32 bits.
 ///
-/// `hash_32()` multiplies by an odd constant and takes the top bits, which are the ones that depend
-/// on all of the number. Here the bytes are swapped, so that these are the lowest bits, which choose
-/// the bucket; see [`crate::buckets`].
+/// `hash_32()` multiplies by an odd constant and takes the top bits, which depend on all bits of the
+/// number. Here the bytes are swapped, so that these bits become the lowest, which choose the bucket:
+/// see [`crate::table`].
 ///
 /// Hashes are ordered by their bits in reverse: the lowest bit counts most.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -35,7 +35,7 @@ impl Hash {
         self.0.reverse_bits()
     }
 
-    /// Does it come before another one?
+    /// Returns true if it comes before another one.
     #[inline]
     pub(crate) fn is_before(self, other: Self) -> bool {
         let differ = self.0 ^ other.0;
@@ -44,11 +44,10 @@ impl Hash {
     }
 }
 
-/// Where an entry stands among those of its kind: by the hash of its number, then by a serial
-/// number.
+/// Where an entry is among those of its kind: by the hash of its number, then by a serial number.
 ///
-/// The serial number orders entries with equal numbers, and an object that is added later has
-/// another key even if it gets the same number.
+/// The serial number orders entries with equal numbers. An object that is added later has another
+/// key, even if it gets the same number.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Key {
     serial: u32,
@@ -82,7 +81,7 @@ impl Key {
         hash: Hash(u32::MAX),
     };
 
-    /// The key at which a cursor stands.
+    /// The key that a cursor is made of.
     #[inline]
     pub(crate) fn from_cursor(cursor: u64) -> Self {
         Self {
@@ -91,7 +90,7 @@ impl Key {
         }
     }
 
-    /// The cursor that stands at this key. Cursors are ordered as keys are.
+    /// The key as a cursor, which is a number. Cursors are ordered as keys are.
     #[inline]
     pub(crate) fn into_cursor(self) -> u64 {
         u64::from(self.hash.rank()) << 32 | u64::from(self.serial)
@@ -104,8 +103,8 @@ impl Key {
         Self { serial, hash }
     }
 
-    /// The key as C code gets it, with the number in the place of its hash, so that such keys
-    /// sort by number. `id` is the number of the key.
+    /// The key as C code gets it, with the number `id` in the place of its hash: such keys sort by
+    /// number.
     #[inline]
     pub(crate) fn into_sortable(self, id: u32) -> u64 {
         u64::from(id) << 32 | u64::from(self.serial)
@@ -135,10 +134,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_different_hashes() {
+    fn different_numbers_have_different_hashes() {
         let mut seen = [false; 256];
         for id in 0..256u32 {
-            // An odd factor is a bijection of the low bits, which stand in the top byte.
+            // An odd factor is a bijection of the low bits, which become the top byte.
             let low = (Key::new(id, 0).hash().bits() >> 24) as usize;
             if let Some(seen) = seen.get_mut(low) {
                 assert!(!*seen);
@@ -149,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cursor_is_a_key() {
+    fn cursor_becomes_the_same_key() {
         let key = Key::new(7, 1);
         assert!(Key::from_cursor(key.into_cursor()) == key);
         assert!(key.next() > key);

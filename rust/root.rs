@@ -202,7 +202,7 @@ impl Root {
         // SAFETY: By the requirement of this function, and this is the bucket for its hash.
         unsafe { bucket.insert(&entry) };
         drop(bucket);
-        self.make_room(kind, table, counts.came(details));
+        self.make_room(kind, table, counts.inc(details));
     }
 
     /// Adds an entry with the next number that no entry of its kind has. Lookups find it at once.
@@ -215,7 +215,7 @@ impl Root {
         let (table, counts) = (self.table(kind), self.counts(kind));
         let (mut ticket, mut tried) = (counts.ticket(1), 0u32);
         loop {
-            let key = Key::new(ticket.id(), ticket.turn());
+            let key = Key::new(ticket.id(), ticket.wraps());
             // SAFETY: It is linked in this root below, if not this time then later.
             unsafe { entry.mark_linked(self.as_raw(), ticket.id(), key, false) };
             let mut bucket = table.lock(key.hash());
@@ -223,7 +223,7 @@ impl Root {
                 // SAFETY: By the requirement of this function, and this is the bucket for its hash.
                 unsafe { point.insert(&entry) };
                 drop(bucket);
-                return self.make_room(kind, table, counts.came(false));
+                return self.make_room(kind, table, counts.inc(false));
             }
             drop(bucket);
             tried = tried.saturating_add(1);
@@ -251,12 +251,12 @@ impl Root {
 
     /// Updates the counts for an entry that was unlinked. Returns the number of entries left.
     #[inline]
-    fn forget(&self, kind: Kind, entry: &Entry) -> u32 {
+    fn uncount(&self, kind: Kind, entry: &Entry) -> u32 {
         let counts = self.counts(kind);
         match entry.state() {
             // Its deletion has begun, and it is not counted since then.
-            State::Dying => counts.changed(),
-            _ => counts.went(entry.has_details()),
+            State::Dying => counts.touch(),
+            _ => counts.dec(entry.has_details()),
         }
     }
 
@@ -314,7 +314,7 @@ impl Root {
                     entry.owner(),
                     entry.age(),
                 );
-                self.forget(kind, entry);
+                self.uncount(kind, entry);
                 // SAFETY: It was unlinked, the bucket is still locked, and the entry is not used any
                 // more.
                 unsafe { entry.orphan() };
@@ -386,7 +386,7 @@ impl<'a> TableEntry<'a> {
         // SAFETY: It was unlinked.
         unsafe { self.entry.mark_unlinked() };
         drop(bucket);
-        let left = self.root.forget(self.kind, self.entry);
+        let left = self.root.uncount(self.kind, self.entry);
         if self.table().is_sparse(left) {
             self.root.shrink(self.kind);
         }
@@ -419,7 +419,7 @@ impl<'a> TableEntry<'a> {
     /// [`Updater::drain`] makes it unreachable.
     #[inline]
     pub(crate) fn count_as_dying(&self) {
-        self.counts().went(self.entry.has_details());
+        self.counts().dec(self.entry.has_details());
     }
 
     /// Makes a dying entry reachable again.
@@ -430,18 +430,18 @@ impl<'a> TableEntry<'a> {
     pub(crate) unsafe fn restore(&self) {
         // SAFETY: By the requirement of this function.
         unsafe { self.restore_locked() };
-        self.counts().came(self.entry.has_details());
-        self.counts().restored();
+        self.counts().inc(self.entry.has_details());
+        self.counts().inc_restores();
     }
 
     /// Drains the entry and makes it reachable again. A walk may pass it meanwhile, so both change
     /// the generation.
     pub(crate) fn sync(&self) {
-        self.counts().changed();
+        self.counts().touch();
         self.entry.drain(State::Syncing);
         // SAFETY: It was drained.
         unsafe { self.restore_locked() };
-        self.counts().changed();
+        self.counts().touch();
     }
 
     /// Restores the entry with its bucket locked.

@@ -46,7 +46,7 @@ unsafe fn of<'l, T: Linked>(node: *mut bindings::rb_node) -> Option<&'l T> {
     Some(unsafe { object(node) })
 }
 
-/// The sibling behind one, in the same bucket.
+/// The sibling with the next key.
 ///
 /// # Safety
 ///
@@ -64,7 +64,7 @@ impl<'l, T: Linked> Siblings<'l, T> {
     ///
     /// # Safety
     ///
-    /// The type invariant.
+    /// The root is that of a tree of live `T`s, sorted by key, in a bucket that is locked during `'l`.
     #[inline]
     pub(crate) unsafe fn at(root: *mut bindings::rb_root) -> Self {
         // INVARIANT: By the requirement of this function.
@@ -99,10 +99,10 @@ impl<'l, T: Linked> Siblings<'l, T> {
                 unsafe { &raw const (*at).rb_right }
             } else {
                 found = Some(object);
-                // SAFETY: As above.
+                // SAFETY: A node in the tree.
                 unsafe { &raw const (*at).rb_left }
             };
-            // SAFETY: As above.
+            // SAFETY: A link in the tree.
             at = unsafe { *below };
         }
         found
@@ -131,7 +131,7 @@ impl<'l, T: Linked> Siblings<'l, T> {
                 // SAFETY: A node in the tree.
                 unsafe { &raw mut (*at).rb_left }
             } else {
-                // SAFETY: As above.
+                // SAFETY: A node in the tree.
                 unsafe { &raw mut (*at).rb_right }
             };
             parent = at;
@@ -151,7 +151,7 @@ impl<'l, T: Linked> Siblings<'l, T> {
         unsafe { bindings::rb_insert_color(node, self.0) };
     }
 
-    /// Takes an object out of the tree; its links mean nothing then.
+    /// Takes an object out of the tree. Its links mean nothing then.
     ///
     /// # Safety
     ///
@@ -202,16 +202,16 @@ mod tests {
     /// How many there are in a test.
     const COUNT: u32 = 10_000;
 
-    /// How many keys of other objects may be asked for, to find the place of one among so many: a
-    /// red-black tree is at most twice as deep as a balanced one. And some for the chain.
+    /// The most keys that are compared to find an object: a red-black tree is at most twice as deep as
+    /// a balanced one. Some more are for the chain.
     const MOST: u32 = 2 * (COUNT.ilog2() + 1) + 6;
 
-    /// How many keys were asked for.
+    /// How many keys were read since the last call.
     fn asked(items: &[Item]) -> u32 {
         items.iter().map(Item::asked).sum()
     }
 
-    /// Do exactly these come, in this order? And is the first one the only one that is no sibling?
+    /// Returns true if these come in this order, and no others, and all but the first are siblings.
     fn holds(bucket: &Locked<'_, Item>, serials: impl Iterator<Item = u32>) -> bool {
         let first = bucket.first().is_none_or(|first| !first.is_sibling());
         let rest = bucket.iter_from(Key::FIRST).skip(1);
@@ -220,8 +220,8 @@ mod tests {
             && bucket.iter_from(Key::FIRST).map(serial).eq(serials)
     }
 
-    /// Links so many with one hash, finds each, and takes them out: is all as it should be, and is
-    /// none of it dearer than [`MOST`]?
+    /// Inserts objects with one hash, finds each, and removes them. Returns true if all are found and
+    /// each step reads at most [`MOST`] keys.
     fn come_and_go(items: &[Item], order: impl Fn(u32) -> u32) -> Result<bool> {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let lock = || {
@@ -233,7 +233,7 @@ mod tests {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { lock().insert(item) };
         }
-        // Here each is compared with another one, not with a key that is known.
+        // To insert one, its own key is read each time, too.
         right &= asked(items) <= COUNT * 2 * MOST;
         right &= holds(&lock(), 0..COUNT);
         asked(items);
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn many_with_one_hash_cost_no_more_than_a_tree_is_deep() -> Result {
+    fn each_step_with_many_siblings_reads_few_keys() -> Result {
         let scattered = |step: u32| (step * 7919 + 5000) % COUNT;
         for items in [
             items(0..COUNT)?,
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn one_takes_the_place_of_a_sibling_or_of_the_first() -> Result {
+    fn first_object_and_sibling_can_be_replaced() -> Result {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let (old, new) = (items(1..6)?, items(1..6)?);
         // SAFETY: It stays to the end of this function.
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lesser_one_becomes_the_first() -> Result {
+    fn object_with_the_least_key_becomes_the_first() -> Result {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let items = items([7, 9, 3, 8, 1].into_iter())?;
         // SAFETY: It stays to the end of this function.
@@ -334,7 +334,7 @@ mod tests {
 
     /// What may be freed and what was not, among objects with the same number.
     #[test]
-    fn one_stands_in_for_a_sibling_or_for_the_first() -> Result {
+    fn stand_in_replaces_the_first_object_and_a_sibling() -> Result {
         const NUMBER: u32 = 7;
         let root = fixture::root()?;
         let crowd = Crowd::new(Kind::Mr, 5)?;
@@ -363,7 +363,7 @@ mod tests {
             assert!(matches!(root.get_by_key(Kind::Mr, key), Err(EAGAIN)));
             assert!(root.get(Kind::Mr, NUMBER).is_some());
             assert!(is_order(&others));
-            // SAFETY: As above, and the entry stays, too.
+            // SAFETY: Both were given to `begin_free()`, and stay.
             unsafe { lifecycle::abort_free(crowd.updater(index)?, stand_in.updater()) };
             assert!(entry.is_valid() && !stand_in.is_valid());
             assert!(root

@@ -10,11 +10,11 @@ use crate::key::{
 };
 use kernel::sync::atomic::AtomicType;
 
-/// How many buckets there are, how many bits of a hash choose one, or one bit less, and how often
-/// the number of buckets fell: 26, 6 and 32 bits.
+/// The number of buckets, the number of bits of a hash that are needed for it, and how often the
+/// number of buckets fell: 26, 6 and 32 bits.
 ///
-/// Who looks twice and sees the same has missed no merge, and no bucket that is another one than
-/// before.
+/// Two loads that return the same size have no merge between them: a bucket of that number was not
+/// taken away and added again.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Size(u64);
 
@@ -26,7 +26,7 @@ unsafe impl AtomicType for Size {
 impl Size {
     const COUNT_BITS: u32 = 26;
 
-    /// So many, of a table that has shrunk so often.
+    /// The size of a table with `count` buckets that has shrunk `shrunk` times.
     pub(crate) fn new(count: u32, shrunk: u32) -> Self {
         let bits = u32::BITS.wrapping_sub(count.wrapping_sub(1).leading_zeros());
         Self(u64::from(shrunk) << 32 | u64::from(bits) << Self::COUNT_BITS | u64::from(count))
@@ -38,24 +38,24 @@ impl Size {
         self.0 as u32 & ((1 << Self::COUNT_BITS) - 1)
     }
 
-    /// The number of bits that choose one of the buckets, or one bit more than that.
+    /// The number of bits of a hash that choose a bucket which is split; one more than for others.
     #[inline]
     fn bits(self) -> u32 {
         self.0 as u32 >> Self::COUNT_BITS
     }
 
-    /// How often it fell.
+    /// How often the number of buckets fell.
     #[inline]
     fn shrunk(self) -> u32 {
         (self.0 >> 32) as u32
     }
 
-    /// More buckets.
+    /// The size with more buckets.
     pub(crate) fn grow(self, count: u32) -> Self {
         Self::new(count, self.shrunk())
     }
 
-    /// Fewer buckets.
+    /// The size with fewer buckets.
     pub(crate) fn shrink(self, count: u32) -> Self {
         Self::new(count, self.shrunk().wrapping_add(1))
     }
@@ -67,12 +67,12 @@ impl Size {
         let index = hash.bits() & full.wrapping_sub(1);
         match index < self.count() {
             true => index,
-            // It has not been split off yet: its parent differs in the highest bit.
+            // Its parent, which differs in the highest bit, has not been split yet.
             false => index ^ (full >> 1),
         }
     }
 
-    /// The greatest rank of a hash that is for the same bucket.
+    /// The greatest rank of the hashes that are in the bucket of `hash`.
     fn last_rank(self, hash: Hash) -> u32 {
         let half = 1u32.wrapping_shl(self.bits().wrapping_sub(1));
         let lower = self.index(hash) & half.wrapping_sub(1);
@@ -81,15 +81,15 @@ impl Size {
         hash.rank() | u32::MAX.checked_shr(bits).unwrap_or(0)
     }
 
-    /// Where the keys of the next bucket begin, if there is one; the hash is for this.
+    /// Where the keys of the bucket after that of `hash` begin, if there is one.
     pub(crate) fn next(self, hash: Hash) -> Option<Key> {
         let rank = self.last_rank(hash).checked_add(1)?;
         Some(Key::from_cursor(u64::from(rank) << 32))
     }
 }
 
-/// The bucket that the last one was split from, or is to be merged with, and the bit of a hash that
-/// makes the difference.
+/// The bucket that the last one is split from and merged with, and the bit of a hash in which they
+/// differ.
 #[inline]
 pub(crate) fn parent(last: u32) -> (u32, u32) {
     let bit = 1u32.wrapping_shl(last.checked_ilog2().unwrap_or(0));
@@ -123,8 +123,8 @@ mod tests {
         })
     }
 
-    /// Are the parts of the order that belong to so many buckets one after the other, from its
-    /// first hash to its last, and one for each bucket?
+    /// Returns true if each bucket has one part of the order of hashes, and these follow each other
+    /// from the first hash to the last.
     fn is_partition(size: Size, met: &mut [bool]) -> bool {
         met.fill(false);
         let (mut begin, mut parts) = (Some(Key::FIRST), 0);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn the_order_of_hashes_is_cut_into_one_part_for_each_bucket() -> Result {
+    fn each_bucket_has_one_part_of_the_order() -> Result {
         let mut met = KVVec::from_elem(false, 5000, GFP_KERNEL)?;
         for count in FEW..5000 {
             if count < 300 || count % 47 == 0 || (count + 1) % 256 < 3 {
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn every_hash_has_a_bucket() {
+    fn each_hash_has_a_bucket_of_the_table() {
         for count in [FEW..3000, 65_535..65_538, MOST - 1..MOST + 1]
             .into_iter()
             .flatten()
@@ -176,7 +176,7 @@ mod tests {
                 && hashes().all(|hash| {
                     let (index, last) = (size.index(hash), size.last_rank(hash));
                     index < count
-                        // What is left of the bits is the number, or that and the next bit.
+                        // The lowest bits of a hash are the number.
                         && (hash.bits() ^ index).trailing_zeros() + 1 >= size.bits()
                         && last >= hash.rank()
                         && size.next(hash).map_or(last == u32::MAX, |next| {
@@ -187,9 +187,8 @@ mod tests {
         }
     }
 
-    /// What one more bucket changes, and that it is undone where that goes.
     #[test]
-    fn a_split_moves_what_has_the_bit_and_nothing_else() {
+    fn split_moves_the_hashes_that_have_the_bit() {
         for new in [FEW..3000, 65_535..65_538, MOST - 2..MOST]
             .into_iter()
             .flatten()
@@ -217,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Is the upper part of what the lower bucket had that of the new one?
+    /// Returns true if the new bucket has the upper part of what the old one had.
     fn is_cut(before: Size, after: Size, new: u32) -> bool {
         let (old, bit) = parent(new);
         // The first of the hashes of each: no other bits but those of its number.
@@ -230,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn how_often_a_table_shrank_wraps() {
+    fn count_of_shrinks_wraps() {
         let size = Size::new(FEW + 1, u32::MAX);
         let shrunk = size.shrink(FEW);
         assert!((shrunk.count(), shrunk.shrunk()) == (FEW, 0));

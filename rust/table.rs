@@ -2,25 +2,45 @@
 
 //! The table of one kind of object: a hash table that grows and shrinks by one bucket at a time.
 //!
-//! W. Litwin, "Linear hashing: a new tool for file and table addressing", 1980, with the order of
-//! O. Shalev and N. Shavit, "Split-ordered lists: lock-free extensible hash tables", 2006.
+//! # The structure
 //!
-//! With 2^L buckets the lowest L bits of a hash are the number of its bucket. The next bucket,
-//! number 2^L, takes from bucket 0 what has the next bit set, the one after it from bucket 1, and so
-//! on, until there are twice as many. With six buckets:
+//! This is *linear hashing* (W. Litwin, "Linear hashing: a new tool for file and table addressing",
+//! 1980), with the objects in the order of *split-ordered lists* (O. Shalev and N. Shavit,
+//! "Split-ordered lists: lock-free extensible hash tables", 2006) and the buckets in a *segment
+//! directory*, which is a tree of pages.
+//!
+//! With 2^L buckets the lowest L bits of a hash are the number of its bucket. The table grows by
+//! splitting one bucket after the other: bucket 2^L takes from bucket 0 the hashes whose next bit is
+//! set, bucket 2^L + 1 takes those of bucket 1, until there are twice as many buckets. Here are six;
+//! 2 and 3 are not split yet. Letters are entries:
 //!
 //! ```text
-//!     hash, the lowest three bits   000   100   010   110   001   101   011   111
-//!     bucket                         0     4     2     2     1     5     3     3
+//! lowest bits of a hash   000    100    010    110    001    101    011    111
+//! bucket                  [ 0 ]  [ 4 ]  [    2    ]   [ 1 ]  [ 5 ]  [    3    ]
+//!                           |             |                    |      |
+//! its chain: one entry      A             C ---- D             E      F
+//! for each hash             |                    |
+//!                           B                    siblings with the hash of D: D' D"
+//!
+//! where bucket 300 is:    trunk[0] -> branch[1] -> leaf[44]; the first 16 are in the root
 //! ```
 //!
-//! Hashes stand here in their order, that of their bits in reverse: the hashes of a bucket are a part
-//! of it without a gap, however many buckets there are. So to split a bucket cuts its chain in two,
-//! to merge two appends one to the other, and a key is an exact cursor all the time.
+//! # Invariants
 //!
-//! Who wants the bucket for a hash works out its number, takes its lock, and looks again whether that
-//! still is the one: a split or merge says how many buckets there are before it releases the locks of
-//! both. [`crate::root`] says which lock protects what.
+//! - Hashes are ordered by their bits in reverse, as in the drawing. In this order the hashes of a
+//!   bucket follow each other without a gap, for every number of buckets.
+//! - A chain is sorted by hash, and siblings by serial number. So a split cuts a chain in two, a
+//!   merge joins two, and neither changes the order of the entries. That makes a [`Key`] an exact
+//!   cursor: an entry that stays in the table stays before it or behind it.
+//! - An entry is in the bucket that the [`Size`] of the table says for its hash. A split or a merge
+//!   locks its two buckets, and stores the new size before it unlocks them. So a thread that has
+//!   locked a bucket loads the size again: if it is the same, this is the right bucket until it is
+//!   unlocked.
+//! - Memory for a new bucket is there before the size says so. Memory for a bucket that was merged is
+//!   freed after a grace period: with preemption disabled, the bucket for a size that was loaded may
+//!   still be locked.
+//!
+//! [`crate::root`] says which lock protects what.
 
 use crate::{
     bucket::{
@@ -99,10 +119,10 @@ impl DerefMut for LockedBucket<'_> {
 }
 
 impl LockedBucket<'_> {
-    /// Where the keys of the next bucket begin, if there is one; `key` is one of this.
+    /// Where the keys of the next bucket begin, if there is one. `key` belongs to this bucket.
     #[inline]
     pub(crate) fn end(&self, key: Key) -> Option<Key> {
-        // As long as the bucket is locked, nobody changes which hashes are for it.
+        // Nobody splits or merges the bucket while it is locked.
         self.table.size().next(key.hash())
     }
 }
@@ -139,11 +159,11 @@ impl Table {
     pub(crate) fn lock(&self, hash: Hash) -> LockedBucket<'_> {
         match self.try_lock(hash) {
             Some(bucket) => bucket,
-            None => self.lock_slowly(hash),
+            None => self.lock_again(hash),
         }
     }
 
-    /// Locks the bucket for a hash; none if the number of buckets has changed meanwhile.
+    /// Locks the bucket for a hash. Returns `None` if the number of buckets has changed meanwhile.
     #[inline(always)]
     fn try_lock(&self, hash: Hash) -> Option<LockedBucket<'_>> {
         let guard = PreemptGuard::new();
@@ -152,7 +172,7 @@ impl Table {
         let bucket = unsafe { self.buckets.at(size.index(hash), &guard) };
         // SAFETY: It stays while the guard lives.
         let bucket = unsafe { Bucket::lock(bucket, guard) };
-        // Whoever splits or merges this one has said so before it was unlocked.
+        // A split or merge of this bucket has stored the new size before it unlocked it.
         (self.size() == size).then_some(LockedBucket {
             bucket,
             table: self,
@@ -162,7 +182,7 @@ impl Table {
     /// The part of [`Self::lock`] for a table that grows or shrinks.
     #[cold]
     #[inline(never)]
-    fn lock_slowly(&self, hash: Hash) -> LockedBucket<'_> {
+    fn lock_again(&self, hash: Hash) -> LockedBucket<'_> {
         loop {
             if let Some(bucket) = self.try_lock(hash) {
                 return bucket;
@@ -170,7 +190,7 @@ impl Table {
         }
     }
 
-    /// Passes over the buckets from this key on that are empty; none if there is nothing else.
+    /// Passes over the buckets from this key on that are empty. Returns `None` if all of them are.
     #[inline]
     fn skip_empty(&self, mut from: Key) -> Option<Key> {
         let guard = PreemptGuard::new();
@@ -182,7 +202,7 @@ impl Table {
             if !unsafe { bucket.as_ref() }.is_idle() {
                 return Some(from);
             }
-            // Who had it locked before has said so, see `lock`.
+            // A split or merge of this bucket has stored the new size before it unlocked it.
             if self.size() == size {
                 from = size.next(from.hash())?;
             }
@@ -290,7 +310,7 @@ impl Table {
         self.size().count()
     }
 
-    /// The table for one who changes the number of its buckets.
+    /// Opens the table to change the number of its buckets.
     ///
     /// # Safety
     ///
@@ -301,7 +321,7 @@ impl Table {
     }
 }
 
-/// A table, for one who changes the number of its buckets.
+/// A table whose number of buckets may be changed.
 ///
 /// # Invariants
 ///
@@ -310,11 +330,11 @@ impl Table {
 pub(crate) struct Resizable<'a>(&'a Table);
 
 impl Resizable<'_> {
-    /// Makes more buckets for so many entries, if there is memory for them: some at a time.
+    /// Adds some buckets, if there is memory for them. There are `entries` entries.
     pub(crate) fn grow(&self, entries: u32) {
         for _ in 0..Table::STEP {
             if self.split_next().is_err() {
-                // Chains get longer. Do not ask again for every single entry.
+                // Chains get longer. Do not ask for memory at each add.
                 let more = entries.saturating_add(Table::SMALL);
                 return self.0.grow_above.store(more, Relaxed);
             }
@@ -323,9 +343,6 @@ impl Resizable<'_> {
     }
 
     /// Takes away some buckets, if there are many. Returns memory that is not needed any more.
-    ///
-    /// A table of a size that is between the bounds stays as it is: four times as many entries as it
-    /// shrinks at make it grow.
     pub(crate) fn shrink(&self) -> Option<Unused> {
         let mut unused = None;
         for _ in 0..Table::STEP {
@@ -351,10 +368,11 @@ impl Resizable<'_> {
         self.set_bounds();
     }
 
-    /// Works out the bounds for the buckets of now.
+    /// Sets when to grow and when to shrink, for the number of buckets of now. There is a factor of
+    /// three between both, so that a table does not grow and shrink by turns.
     fn set_bounds(&self) {
         let count = self.0.size().count();
-        // Some buckets are not split yet, and have twice as many entries as others.
+        // Buckets that are not split yet have twice as many entries as others.
         let grow_above = (count / 4 * 3).max(Table::SMALL);
         let shrink_below = match count > Table::KEPT {
             true => count / 4,
@@ -368,7 +386,7 @@ impl Resizable<'_> {
     ///
     /// # Errors
     ///
-    /// There is no memory, or there are as many as can be.
+    /// There is no memory, or there are [`MOST`](crate::buckets::MOST) buckets.
     fn split_next(&self) -> Result<(), AllocError> {
         let size = self.0.size();
         let new = size.count();
@@ -377,7 +395,7 @@ impl Resizable<'_> {
         let (old, bit) = parent(new);
         // SAFETY: The old one is there, and memory for the new one was provided.
         let (mut lower, mut upper) = unsafe { self.lock_both(old, new) };
-        // SAFETY: The chain is sorted: those with the bit stand last. The new bucket is empty.
+        // SAFETY: The chain is sorted, so those with the bit are the last. The new bucket is empty.
         unsafe { lower.split(&mut upper, |entry| entry.key().hash().bits() & bit != 0) };
         // INVARIANT: They are where the new size says.
         self.0.size.store(size.grow(new.wrapping_add(1)), Release);
@@ -386,8 +404,8 @@ impl Resizable<'_> {
         Ok(())
     }
 
-    /// Takes a bucket away, but none of the first ones: merges the last one with the one that it was
-    /// split from. Returns memory that is not needed any more.
+    /// Takes the last bucket away, unless it is one of the first ones: merges it with the one that it
+    /// was split from. Returns memory that is not needed any more.
     fn merge_last(&self) -> Option<Unused> {
         let size = self.0.size();
         if size.count() <= self.0.buckets.first_count() {
@@ -395,9 +413,9 @@ impl Resizable<'_> {
         }
         let last = size.count().wrapping_sub(1);
         let (old, _) = parent(last);
-        // SAFETY: Both are there.
+        // SAFETY: The size says that there are both.
         let (mut lower, mut upper) = unsafe { self.lock_both(old, last) };
-        // SAFETY: Those in the upper one have the bit that those in the lower one have not.
+        // SAFETY: The hashes in the upper one have a bit that those in the lower one do not have.
         unsafe { lower.merge(&mut upper) };
         // INVARIANT: They are where the new size says.
         self.0.size.store(size.shrink(last), Release);
@@ -444,7 +462,7 @@ mod tests {
         Key::from_cursor(u64::from(rank) << 32).hash()
     }
 
-    /// Some buckets of which some are used, shared by two threads.
+    /// A table of which two threads use some buckets.
     struct Shared {
         table: Table,
         first: KBox<[Bucket<Entry>; 2 * FEW as usize]>,
@@ -476,7 +494,7 @@ mod tests {
             Ok(Arc::new(shared, GFP_KERNEL)?)
         }
 
-        /// Is nobody in this bucket?
+        /// Returns true if this bucket is empty and not locked.
         fn is_idle(&self, index: u32) -> bool {
             self.first
                 .get(index as usize)
@@ -484,9 +502,9 @@ mod tests {
         }
     }
 
-    /// While one waits for a lock, the bucket that it is for is split.
+    /// The bucket is split while a thread waits for its lock.
     #[test]
-    fn who_waited_for_a_lock_has_that_of_the_right_bucket() -> Result {
+    fn lock_of_a_bucket_that_is_split_meanwhile_locks_the_new_one() -> Result {
         for _ in 0..20 {
             let shared = Shared::new()?;
             let (lower, upper) = (hash(0), hash(FEW.reverse_bits()));

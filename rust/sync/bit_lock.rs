@@ -20,12 +20,10 @@ pub(crate) const BIT: usize = 1;
 
 /// A pointer whose lowest bit is a spinlock, as in the head of a `struct hlist_bl_head`.
 ///
-/// Who holds the lock may change the rest of the pointer, and no one else does. Sections are to be
-/// short: who waits keeps the processor.
+/// Only the holder of the lock changes the rest of the pointer.
 ///
-/// `bit_spin_lock()` is an inline function of C. To call it and the one that unlocks, and
-/// `rcu_read_lock()` instead of disabling preemption, would cost 28 instructions more for an add of
-/// 277, and 30 for a lookup of 136.
+/// This is `bit_spin_lock()`, which is an inline function of C. See [`crate::sync::atomic`] for what a
+/// call would cost.
 #[repr(transparent)]
 pub(crate) struct BitLock(Atomic<usize>);
 
@@ -69,8 +67,8 @@ impl BitLock {
         read_once(&self.0) & BIT != 0
     }
 
-    /// Returns true if the lock is free and the pointer is NULL. What was done under the lock before
-    /// is visible then.
+    /// Returns true if the lock is free and the pointer is NULL. The caller then sees what was done
+    /// with the lock held.
     #[inline]
     pub(crate) fn is_null(&self) -> bool {
         load_acquire(&self.0) == 0
@@ -104,7 +102,7 @@ mod tests {
 
     const TIMES: usize = 20_000;
 
-    /// Counts in two steps, with a pause between them: only a lock makes them one.
+    /// Counts in two steps, which are one only with the lock.
     fn count(shared: &Shared) {
         shared.meeting.attend();
         for _ in 0..TIMES {
@@ -120,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn one_at_a_time_holds_the_lock() -> Result {
+    fn lock_has_one_holder_at_a_time() -> Result {
         let shared = Shared {
             lock: BitLock(Atomic::new(0)),
             count: Atomic::new(0),
@@ -137,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn the_pointer_stays() {
+    fn lock_and_unlock_keep_the_pointer() {
         let lock = BitLock(Atomic::new(0x1230));
         assert!(!lock.is_null() && !lock.is_locked());
         let guard = PreemptGuard::new();

@@ -1,17 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! Keeping the processor.
+//! Disabling preemption.
 //!
 //! C header: [`include/linux/preempt.h`](srctree/include/linux/preempt.h)
 
 use crate::bindings;
 use kernel::types::NotThreadSafe;
 
-/// While it lives, nobody else gets the processor that this thread runs on, and the thread does not
-/// sleep.
+/// While it lives, preemption is disabled, and the thread must not sleep.
 ///
-/// That is an RCU read-side critical section: what was found in it and is freed after a grace period
-/// stays as long as this lives.
+/// This is also an RCU read-side critical section: memory that is freed after a grace period stays
+/// until this is dropped, if it was found in the section.
 #[doc(alias = "preempt_disable")]
 #[doc(alias = "preempt_enable")]
 pub(crate) struct PreemptGuard(NotThreadSafe);

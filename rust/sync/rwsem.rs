@@ -12,7 +12,7 @@ use kernel::types::{
 
 /// Wraps the kernel's `struct rw_semaphore`.
 ///
-/// It guards no data of its own: what it protects says so, and asks for a [`WriteGuard`] as the proof.
+/// It has no data of its own. A type that holds a [`WriteGuard`] says what that opens.
 ///
 /// # Invariants
 ///
@@ -39,8 +39,7 @@ impl RwSemaphore {
         unsafe { bindings::restrack_helper_init_rwsem(Opaque::cast_into(this.cast())) };
     }
 
-    /// Waits until nobody else holds the lock, and holds off all others while the guard lives.
-    /// Sleeps.
+    /// Takes the lock. Sleeps until nobody else holds it.
     #[doc(alias = "down_write")]
     #[inline]
     pub(crate) fn write(&self) -> WriteGuard<'_> {
@@ -49,7 +48,7 @@ impl RwSemaphore {
         WriteGuard(self, NotThreadSafe)
     }
 
-    /// Takes the lock if that is possible at once.
+    /// Takes the lock if nobody else holds it.
     #[doc(alias = "down_write_trylock")]
     #[inline]
     pub(crate) fn try_write(&self) -> Option<WriteGuard<'_>> {
@@ -87,14 +86,14 @@ mod tests {
         Ok(rwsem)
     }
 
-    /// Can another thread take the lock?
+    /// Returns true if another thread can take the lock.
     fn is_free(rwsem: &Arc<RwSemaphore>) -> Result<bool> {
         let rwsem = rwsem.clone();
         fixture::elsewhere(move || rwsem.try_write().is_some())
     }
 
     #[test]
-    fn a_writer_keeps_all_out() -> Result {
+    fn writer_excludes_other_writers() -> Result {
         let rwsem = rwsem()?;
         assert!(is_free(&rwsem)?);
         let guard = rwsem.write();
