@@ -22,15 +22,16 @@ use crate::{
 use core::{
     cell::Cell,
     mem::offset_of,
-    ops::Deref,
-    sync::atomic::{
-        AtomicI32,
-        Ordering, //
-    }, //
+    ops::Deref, //
 };
 use kernel::{
     prelude::*,
     sync::{
+        atomic::{
+            Acquire,
+            Atomic,
+            Full, //
+        },
         Arc,
         Completion, //
     },
@@ -339,25 +340,25 @@ impl<T: Send + Unpin + 'static> Elsewhere<T> {
 }
 
 /// Two threads that go on at the same time: each waits for the other one here.
-pub(crate) struct Meeting(AtomicI32);
+pub(crate) struct Meeting(Atomic<i32>);
 
 impl Meeting {
     /// Nobody is there yet.
     pub(crate) const fn new() -> Self {
-        Self(AtomicI32::new(0))
+        Self(Atomic::new(0))
     }
 
     /// Waits for the other one, and keeps the processor.
     pub(crate) fn attend(&self) {
-        self.0.fetch_add(1, Ordering::SeqCst);
-        while self.0.load(Ordering::SeqCst) < 2 {
+        let _ = self.0.fetch_add(1, Full);
+        while self.0.load(Acquire) < 2 {
             core::hint::spin_loop();
         }
     }
 
     /// Waits until the other one is there, and does not keep the processor.
     pub(crate) fn expect(&self) {
-        while self.0.load(Ordering::SeqCst) == 0 {
+        while self.0.load(Acquire) == 0 {
             fsleep(Delta::from_millis(1));
         }
     }

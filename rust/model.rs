@@ -28,17 +28,17 @@ use crate::{
     root::Root,
     table::Table, //
 };
-use core::{
-    ptr,
-    sync::atomic::{
-        AtomicU32,
-        Ordering, //
-    }, //
-};
+use core::ptr;
 use kernel::{
     fmt,
     prelude::*,
-    sync::aref::ARef,
+    sync::{
+        aref::ARef,
+        atomic::{
+            Atomic,
+            Relaxed, //
+        }, //
+    },
     task::Task, //
 };
 
@@ -184,7 +184,7 @@ struct World {
 }
 
 /// How often a table was seen to have shrunk.
-static SHRUNK: AtomicU32 = AtomicU32::new(0);
+static SHRUNK: Atomic<u32> = Atomic::new(0);
 
 /// What is wrong, in words.
 type Wrong = &'static str;
@@ -424,7 +424,7 @@ impl World {
             for (kind, before) in KINDS.into_iter().zip(buckets) {
                 let now = root.bucket_count(kind);
                 if now < *before && now >= Table::KEPT {
-                    SHRUNK.fetch_add(1, Ordering::Relaxed);
+                    SHRUNK.add(1, Relaxed);
                 }
                 *before = now;
             }
@@ -534,7 +534,7 @@ mod tests {
                 return Err(EINVAL);
             }
         }
-        assert!(steps == 0 || SHRUNK.load(Ordering::Relaxed) > 0);
+        assert!(steps == 0 || SHRUNK.load(Relaxed) > 0);
         Ok(())
     }
 }
