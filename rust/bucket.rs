@@ -183,9 +183,13 @@ impl<T: Linked> Bucket<T> {
     /// The bucket stays during `'a`, or at least until the guard is dropped.
     #[doc(alias = "hlist_bl_lock")]
     #[inline]
-    pub(crate) unsafe fn lock<'a>(this: NonNull<Self>, guard: PreemptGuard) -> Locked<'a, T> {
+    pub(crate) unsafe fn lock<'a, O>(
+        this: NonNull<Self>,
+        guard: PreemptGuard,
+        owner: &'a O,
+    ) -> Locked<'a, T, O> {
         // SAFETY: By the requirement of this function.
-        unsafe { Self::lock_nested(this, 0, guard) }
+        unsafe { Self::lock_nested(this, 0, guard, owner) }
     }
 
     /// Takes the lock of a bucket while that of a lower one of the same table is held.
@@ -193,9 +197,13 @@ impl<T: Linked> Bucket<T> {
     /// # Safety
     ///
     /// The bucket stays during `'a`, or at least until the guard is dropped.
-    pub(crate) unsafe fn lock_upper<'a>(this: NonNull<Self>, guard: PreemptGuard) -> Locked<'a, T> {
+    pub(crate) unsafe fn lock_upper<'a, O>(
+        this: NonNull<Self>,
+        guard: PreemptGuard,
+        owner: &'a O,
+    ) -> Locked<'a, T, O> {
         // SAFETY: By the requirement of this function.
-        unsafe { Self::lock_nested(this, 1, guard) }
+        unsafe { Self::lock_nested(this, 1, guard, owner) }
     }
 
     /// Takes the lock. `depth` is for lockdep: the number of buckets that are locked already.
@@ -205,11 +213,12 @@ impl<T: Linked> Bucket<T> {
     /// The bucket stays during `'a`, or at least until the guard is dropped.
     #[cfg_attr(not(CONFIG_DEBUG_LOCK_ALLOC = "y"), expect(unused_variables))]
     #[inline]
-    unsafe fn lock_nested<'a>(
+    unsafe fn lock_nested<'a, O>(
         this: NonNull<Self>,
         depth: c_uint,
         guard: PreemptGuard,
-    ) -> Locked<'a, T> {
+        owner: &'a O,
+    ) -> Locked<'a, T, O> {
         #[cfg(CONFIG_DEBUG_LOCK_ALLOC = "y")]
         // SAFETY: There is no requirement.
         unsafe {
@@ -223,6 +232,7 @@ impl<T: Linked> Bucket<T> {
         Locked {
             bucket: this,
             _guard: guard,
+            owner,
             _objects: PhantomData,
         }
     }
@@ -296,7 +306,8 @@ impl<'l, T: Linked> Link<'l, T> {
     }
 }
 
-/// A [`Bucket`] whose lock is held; released on drop, by the thread that took it.
+/// A [`Bucket`] whose lock is held; released on drop, by the thread that took it. It carries what the
+/// bucket is a part of, its owner.
 ///
 /// What is borrowed from it lives as long as the lock is held and the bucket is not changed.
 ///
@@ -304,14 +315,15 @@ impl<'l, T: Linked> Link<'l, T> {
 ///
 /// The bucket stays while this exists, and this thread holds its lock.
 #[must_use = "the lock is released when this is dropped"]
-pub(crate) struct Locked<'a, T: Linked> {
+pub(crate) struct Locked<'a, T: Linked, O = ()> {
     bucket: NonNull<Bucket<T>>,
     // Dropped after the lock was released.
     _guard: PreemptGuard,
+    owner: &'a O,
     _objects: PhantomData<&'a T>,
 }
 
-impl<T: Linked> Drop for Locked<'_, T> {
+impl<T: Linked, O> Drop for Locked<'_, T, O> {
     #[inline]
     fn drop(&mut self) {
         // SAFETY: The bucket stays by the type invariant.
@@ -333,7 +345,13 @@ struct Position<'l, T> {
     next: Option<&'l T>,
 }
 
-impl<T: Linked> Locked<'_, T> {
+impl<'a, T: Linked, O> Locked<'a, T, O> {
+    /// What the bucket is a part of.
+    #[inline]
+    pub(crate) fn owner(&self) -> &'a O {
+        self.owner
+    }
+
     /// Warns if the lock is not held.
     #[cfg(CONFIG_KUNIT = "y")]
     #[inline(never)]
@@ -690,7 +708,7 @@ mod tests {
 
     fn lock(bucket: &Pin<KBox<Bucket<Item>>>) -> Locked<'_, Item> {
         // SAFETY: It stays as long as it is borrowed.
-        unsafe { Bucket::lock(NonNull::from(&**bucket), PreemptGuard::new()) }
+        unsafe { Bucket::lock(NonNull::from(&**bucket), PreemptGuard::new(), &()) }
     }
 
     fn bucket() -> Result<Pin<KBox<Bucket<Item>>>> {
@@ -775,7 +793,8 @@ mod tests {
         let (one, two, three) = (item(10)?, item(20)?, item(21)?);
         let mut low = lock(&lower);
         // SAFETY: It stays as long as it is borrowed.
-        let mut high = unsafe { Bucket::lock_upper(NonNull::from(&*upper), PreemptGuard::new()) };
+        let mut high =
+            unsafe { Bucket::lock_upper(NonNull::from(&*upper), PreemptGuard::new(), &()) };
         for item in [&one, &two, &three] {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { low.insert(item) };

@@ -226,7 +226,7 @@ mod tests {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let lock = || {
             // SAFETY: It stays until the end of this function.
-            unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new()) }
+            unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new(), &()) }
         };
         let mut right = true;
         for item in items {
@@ -275,7 +275,7 @@ mod tests {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let (old, new) = (items(1..6)?, items(1..6)?);
         // SAFETY: It stays to the end of this function.
-        let mut locked = unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new()) };
+        let mut locked = unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new(), &()) };
         for item in &old {
             // SAFETY: It is removed below, and nothing in between can fail.
             unsafe { locked.insert(item) };
@@ -306,7 +306,7 @@ mod tests {
         let bucket = KBox::pin(Bucket::new(), GFP_KERNEL)?;
         let items = items([7, 9, 3, 8, 1].into_iter())?;
         // SAFETY: It stays to the end of this function.
-        let mut locked = unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new()) };
+        let mut locked = unsafe { Bucket::lock(NonNull::from(&*bucket), PreemptGuard::new(), &()) };
         let mut right = true;
         for (item, there) in items.iter().zip([
             &[7][..],

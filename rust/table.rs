@@ -68,10 +68,6 @@ use crate::{
         PreemptGuard, //
     }, //
 };
-use core::ops::{
-    Deref,
-    DerefMut, //
-};
 use kernel::{
     alloc::AllocError,
     prelude::*,
@@ -97,33 +93,14 @@ pub(crate) struct Table {
 }
 
 /// The bucket for a hash, locked.
-pub(crate) struct LockedBucket<'a> {
-    bucket: Locked<'a, Entry>,
-    table: &'a Table,
-}
-
-impl<'a> Deref for LockedBucket<'a> {
-    type Target = Locked<'a, Entry>;
-
-    #[inline]
-    fn deref(&self) -> &Self::Target {
-        &self.bucket
-    }
-}
-
-impl DerefMut for LockedBucket<'_> {
-    #[inline]
-    fn deref_mut(&mut self) -> &mut Self::Target {
-        &mut self.bucket
-    }
-}
+pub(crate) type LockedBucket<'a> = Locked<'a, Entry, Table>;
 
 impl LockedBucket<'_> {
     /// Where the keys of the next bucket begin, if there is one. `key` belongs to this bucket.
     #[inline]
     pub(crate) fn end(&self, key: Key) -> Option<Key> {
         // Nobody splits or merges the bucket while it is locked.
-        self.table.size().next(key.hash())
+        self.owner().size().next(key.hash())
     }
 }
 
@@ -171,12 +148,9 @@ impl Table {
         // SAFETY: It is there by the type invariant.
         let bucket = unsafe { self.buckets.at(size.index(hash), &guard) };
         // SAFETY: It stays while the guard lives.
-        let bucket = unsafe { Bucket::lock(bucket, guard) };
+        let bucket = unsafe { Bucket::lock(bucket, guard, self) };
         // A split or merge of this bucket has stored the new size before it unlocked it.
-        (self.size() == size).then_some(LockedBucket {
-            bucket,
-            table: self,
-        })
+        (self.size() == size).then_some(bucket)
     }
 
     /// The part of [`Self::lock`] for a table that grows or shrinks.
@@ -430,16 +404,16 @@ impl Resizable<'_> {
     /// # Safety
     ///
     /// There is memory for both.
-    unsafe fn lock_both(&self, lower: u32, upper: u32) -> (Locked<'_, Entry>, Locked<'_, Entry>) {
+    unsafe fn lock_both(&self, lower: u32, upper: u32) -> (LockedBucket<'_>, LockedBucket<'_>) {
         let guard = PreemptGuard::new();
         // SAFETY: By the requirement of this function.
         let lower = unsafe { self.0.buckets.at(lower, &guard) };
         // SAFETY: By the requirement of this function.
         let upper = unsafe { self.0.buckets.at(upper, &guard) };
         // SAFETY: It stays: nobody else takes memory away by the type invariant.
-        let lower = unsafe { Bucket::lock(lower, guard) };
+        let lower = unsafe { Bucket::lock(lower, guard, self.0) };
         // SAFETY: It stays: nobody else takes memory away by the type invariant.
-        let upper = unsafe { Bucket::lock_upper(upper, PreemptGuard::new()) };
+        let upper = unsafe { Bucket::lock_upper(upper, PreemptGuard::new(), self.0) };
         (lower, upper)
     }
 }

@@ -2,14 +2,17 @@
 
 //! E0451: a bucket that is locked does not change its table.
 
-use crate::table::{
-    LockedBucket,
-    Table, //
+use crate::{
+    bucket::Locked,
+    table::{
+        LockedBucket,
+        Table, //
+    }, //
 };
 
 fn of_another<'a>(one: LockedBucket<'a>, other: &'a Table) -> LockedBucket<'a> {
-    LockedBucket {
-        table: other, //~
+    Locked {
+        owner: other, //~
         ..one         //~
     }
 }

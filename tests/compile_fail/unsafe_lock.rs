@@ -20,7 +20,7 @@ fn bit(lock: &BitLock) {
 
 fn bucket(buckets: &Buckets, bucket: NonNull<Bucket<Entry>>, guard: &PreemptGuard) {
     buckets.at(1, guard); //~
-    let lower = Bucket::lock(bucket, PreemptGuard::new()); //~
-    let upper = Bucket::lock_upper(bucket, PreemptGuard::new()); //~
+    let lower = Bucket::lock(bucket, PreemptGuard::new(), &()); //~
+    let upper = Bucket::lock_upper(bucket, PreemptGuard::new(), &()); //~
     drop((lower, upper));
 }
