@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0 */
 /*
- * The protocol between the keeper of an entry and its readers: add, del,
- * begin_del, abort_del, commit_del and sync against get and put.
+ * The protocol between the updater of an entry and its readers: add, del,
+ * begin_del, abort_del, commit_del and sync against get and put. See rust/entry.rs,
+ * rust/entry/updater.rs and rust/root.rs. How a table grows and shrinks is in
+ * table.pml.
  *
- * One keeper, two readers, and one who holds the semaphore of the root, which
- * nobody else asks for: it moves the entry between two buckets, and cleans the
- * root. Every interleaving. A step here is what is atomic in the module: one
- * access to a shared field, one atomic operation, one change of a lock's state.
- * See rust/entry.rs (drain, put) and rust/root.rs. How a table grows and shrinks
- * is in table.pml.
+ * There are one updater, two readers, and one process that holds the semaphore of
+ * the root: it moves the entry between two buckets, and cleans the root. A step is
+ * what is atomic in the module: one access to a shared field, one atomic
+ * operation, or one change of the state of a lock. Every interleaving is tried.
  *
- * Asserted: no reader holds an entry when its deletion has returned or begun; a
- * reader never sees an entry that died since it was found, nor one whose object
- * is gone, and never takes one for dead that is tracked; an entry is unlinked
- * once; nobody touches one whose keeper may have freed it. As a formula: a
- * deletion that waits returns when the readers have left. And the checker itself
- * finds out if all processes are stuck.
+ * Asserted:
  *
- * With one of the mutants defined the protocol is wrong, and the checker has to
- * find out: tests/model/protocol.py runs them all.
+ * - no reader holds an entry after its begin_del or del has returned;
+ * - a reader never sees an entry that died since it was found, or whose object is
+ *   gone, and never takes a tracked entry for a dead one;
+ * - an entry is unlinked once;
+ * - nobody touches an entry that its updater may have freed;
+ * - a deletion that waits returns when the readers have left (a formula).
+ *
+ * The checker itself finds deadlocks. Each mutant makes the protocol wrong, and the
+ * checker must find it: tests/model/protocol.py runs them all.
  */
 
 #define READERS 2
@@ -45,7 +47,7 @@ bit bucket = 0;		/* the one that the entry is in, if it is linked */
 #define lock(this)	atomic { !locked[this] -> locked[this] = true }
 #define unlock(this)	locked[this] = false
 
-/* Unlocks; what is not needed any more is forgotten, so that there are fewer states. */
+/* Unlocks, and resets what is no longer needed, so that there are fewer states. */
 #define put(this)	d_step { locked[this] = false; this = 0 }
 
 /* Locks the bucket for the entry: `this`. */
@@ -69,7 +71,7 @@ inline lock_bucket(this)
 byte holders = 0;	/* readers with a reference */
 bit deaths = 0;		/* changes whenever the entry was drained */
 bool destroyed = true;	/* the object may be freed */
-bool waiting = false;	/* the keeper waits for readers */
+bool waiting = false;	/* the updater waits for readers */
 
 inline drain(out_of_sight)
 {
@@ -88,13 +90,13 @@ inline drain(out_of_sight)
 #ifdef MUTANT_NO_WAIT
 		:: !last
 #else
-		/* what it waits for is taken: the next wait is for another one */
+		/* waits, and resets the completion for the next wait */
 		:: !last -> atomic { completed -> completed = false }
 #endif
 		fi
 	fi;
 	waiting = false;
-	/* No reader holds an entry after its deletion (began and) returned. */
+	/* No reader holds an entry after its begin_del or del has returned. */
 	assert(holders == 0);
 	deaths = !deaths
 }
@@ -143,7 +145,7 @@ inline remove()
 	fi
 }
 
-active proctype keeper()
+active proctype updater()
 {
 	bool last;
 	bit this;
@@ -191,7 +193,7 @@ active proctype keeper()
 	od
 }
 
-/* Who holds the semaphore */
+/* Holds the semaphore. */
 active proctype writer()
 {
 	do
@@ -221,7 +223,7 @@ active proctype writer()
 #endif
 		if
 		:: linked ->
-			/* The keeper may have freed the entry when its root is NULL. */
+			/* The updater may have freed the entry when its root is NULL. */
 			assert(!destroyed);
 #ifdef MUTANT_ROOT_FIRST
 			root = false;
@@ -250,7 +252,7 @@ active [READERS] proctype reader()
 	do
 	:: true ->
 		lock_bucket(this);
-		/* It is where it is looked for. */
+		/* The entry is in the bucket where it is looked for. */
 		assert(!linked || bucket == this);
 		/* A lookup touches what is linked. */
 		assert(!linked || !destroyed);
@@ -278,14 +280,14 @@ active [READERS] proctype reader()
 
 		if
 		:: got ->
-			/* The object is there, and is the one that was found. */
+			/* The object is there, and it is the one that was found. */
 			assert(!destroyed);
 			assert(born == deaths);
 			atomic { kref--; last = (kref == 0); holders--;
 				 got = false; born = 0 };
 			if
 			:: last ->
-				/* Only a keeper that waits lets a reader be the last. */
+				/* Only if the updater waits can a reader be the last. */
 				assert(state == DYING || state == SYNCING);
 				assert(initialised && !destroyed);
 				last = false;

@@ -3,23 +3,24 @@
  * The protocol of a table that grows and shrinks while others look, add, delete
  * and walk. See rust/table.rs.
  *
- * One to MOST buckets. Two of them are in the root, the others in a page that
- * comes and goes; there is memory for two such pages. Two entries: A is there all
- * the time, B comes and goes. Their hashes have two bits, every pair is tried
- * unless RANK_A or RANK_B is given. A step is what is atomic in the module: one
- * access to a shared word, one atomic operation. Steps of one that holds a lock,
- * which nobody else can tell apart, are sometimes one. A chain is the set of its
- * entries, in the word that has the lock.
+ * There are one to MOST buckets. Two of them are in the root, the others in a page
+ * that comes and goes; there is memory for two such pages. Of two entries A is
+ * there all the time, and B comes and goes. Their hashes have two bits; every pair
+ * is tried unless RANK_A or RANK_B is given. A step is what is atomic in the
+ * module: one access to a shared word, or one atomic operation. Steps that a
+ * process does with a lock held, and that no other can tell apart, are sometimes
+ * one. A chain is the set of its entries, in the word with the lock.
  *
- * Asserted: an entry is found in the bucket that is locked for it exactly if it
- * is in the table; a walk visits what is there all the time, and nothing twice;
- * nobody touches a page that was freed, and nothing is in one that is. And the
- * checker itself finds out if all processes are stuck.
+ * Asserted:
  *
- * All see what is written at once: this says nothing of barriers.
+ * - an entry is found in the bucket that is locked for its hash if, and only if,
+ *   it is in the table;
+ * - a walk visits what is there all the time, and nothing twice;
+ * - nobody touches a page that was freed, and no entry is in one.
  *
- * With one of the mutants defined the protocol is wrong, and the checker has to
- * find out: tests/model/protocol.py runs them all.
+ * The checker itself finds deadlocks. All processes see at once what is written, so
+ * this says nothing of barriers. Each mutant makes the protocol wrong, and the
+ * checker must find it: tests/model/protocol.py runs them all.
  */
 
 /* The head of a bucket: the lock and the chain */
@@ -49,14 +50,14 @@ mtype page[2] = FREE;
 byte inside = 0;	/* that are in an RCU section */
 byte awaited[2];	/* for which a lost page waits */
 /*
- * For which nobody has changed the size since they loaded it: the size has not
- * just the same count, it is the same one. The module has a count of merges in it.
+ * that loaded a size that nobody has changed since. (In the module a size also has
+ * a count of merges, so two sizes with the same number of buckets differ.)
  */
 byte recent = 0;
 
 /*
- * What the entries have for a hash, with its bits in reverse: the rank. The
- * number of the bucket for it, and the last rank that is for the same bucket.
+ * The ranks of the entries: their hashes with the bits in reverse. The number of
+ * the bucket for a rank, and the last rank that is for the same bucket.
  */
 byte rank_a, rank_b;
 
@@ -107,7 +108,7 @@ inline free_page(this)
 	if
 	:: page[this] == LOST && awaited[this] == 0 ->
 #ifndef MUTANT_NO_GRACE_PERIOD
-		/* Nobody has left anything there. */
+		/* The page is empty. */
 		assert(head[2 + 2 * this] == 0 && head[3 + 2 * this] == 0);
 #endif
 		head[2 + 2 * this] = 0;
@@ -119,8 +120,8 @@ inline free_page(this)
 }
 
 /*
- * An RCU section begins, the size is looked at: `n`, and the bucket for a hash
- * worked out: `this`.
+ * Begins an RCU section, loads the size into `n`, and the bucket for a hash into
+ * `this`.
  */
 inline enter(me, rank, this, n)
 {
@@ -138,7 +139,7 @@ inline enter(me, rank, this, n)
 	at(this)
 }
 
-/* It ends; pages that waited for it may be freed. For a d_step. */
+/* Ends it; pages that waited for it may be freed. For a d_step. */
 inline leave(me, this, n)
 {
 	inside = inside & ~me;
@@ -174,7 +175,7 @@ inline put(me, this, n)
 #endif
 #endif
 
-/* Locks the bucket for a hash: `this`, of `n`. */
+/* Locks the bucket for a hash: `this`, of `n` buckets. */
 inline lock_for(me, rank, this, n)
 {
 	do
@@ -190,7 +191,7 @@ inline lock_for(me, rank, this, n)
 /* Sets the chain; the lock stays. */
 #define set_chain(this, chain) head[this] = (head[this] & LOCK) | (chain)
 
-/* Who holds the semaphore: grows and shrinks the table. */
+/* Holds the semaphore: grows and shrinks the table. */
 proctype resizer()
 {
 	byte lower, upper;	/* where the buckets are */
@@ -292,8 +293,8 @@ proctype resizer()
 }
 
 #ifndef NO_KEEPER
-/* The keeper of B. */
-proctype keeper()
+/* The updater of B. */
+proctype updater()
 {
 	byte this, word, n;
 
@@ -446,7 +447,7 @@ init
 		head[0] = A;
 		run resizer();
 #ifndef NO_KEEPER
-		run keeper();
+		run updater();
 #endif
 #ifndef NO_LOOKUP
 		run lookup();
