@@ -8,6 +8,7 @@ They are in here, whatever the host is. The guest runs from the same tree.
 import os
 import subprocess
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache
@@ -45,11 +46,11 @@ _USR_LINKS = ("bin", "lib", "lib64", "sbin")
 _MAY_HOLD_A_CHECKOUT = ("/usr/local", "/usr/src", "/var", "/root")
 
 
+@dataclass(frozen=True)
 class BuildRoot:
     """A build root that is complete."""
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    path: Path
 
     def enter(self, command: Iterable[Word], writable: Sequence[Path] = (),
               readable: Sequence[Path] = (), over: Iterable[tuple[Path, str]] = (),

@@ -6,6 +6,7 @@ import unittest
 from pathlib import Path
 
 from scripts.kernel import kernels
+from scripts.kernel.buildroot import BuildRoot
 from scripts.progress import Failed, Step
 
 MAKEFILE = """\
@@ -21,6 +22,16 @@ class Series(unittest.TestCase):
         with tempfile.TemporaryDirectory() as folder:
             (Path(folder) / "Makefile").write_text(MAKEFILE)
             self.assertEqual(kernels.series_of(Path(folder)), "7.3")
+
+
+class Kernels(unittest.TestCase):
+    def test_kernel_that_is_asked_for_twice_is_one(self) -> None:
+        """`make test KERNEL=stock` runs it once."""
+        nowhere = Path("/nonexistent")
+        kernel = [kernels.Kernel(kernels.Variant("7.3", "stock", False), BuildRoot(nowhere),
+                                 "7.3.0", nowhere, nowhere, nowhere, None, None)
+                  for _ in range(2)]
+        self.assertEqual(len(dict.fromkeys(kernel)), 1)
 
 
 class Config(unittest.TestCase):
