@@ -36,40 +36,45 @@ def folder(variant: Variant) -> Path:
     return BUILD / variant.name
 
 
+def symbols(kernel: Kernel) -> str:
+    """The word that tells make of the symbols of rdma_restrack.ko and of ib_core."""
+    out = folder(kernel.variant)
+    return f"KBUILD_EXTRA_SYMBOLS={out}/module/Module.symvers {out}/rdma/Module.symvers"
+
+
+def _step(kernel: Kernel, what: str, log: str) -> Step:
+    """A step whose name and log name the kernel."""
+    return Step(f"{what} for {kernel.variant.name}", f"{kernel.variant.name}-{log}")
+
+
 def build(kernel: Kernel) -> Modules:
     """Builds what guests of this kernel load."""
     out = folder(kernel.variant)
-    module, rdma, kunit = out / "module", out / "rdma", out / "kunit"
+    module, kunit = out / "module", out / "kunit"
     patch_sources(kernel)
     build_restrack(kernel, module)
-    with Step(f"RDMA modules for {kernel.variant.name}", f"{kernel.variant.name}-rdma") as step:
-        step.run(_rdma_tree(kernel, "--build", "--module-symvers",
-                            module / "Module.symvers",
-                            # Debug information is a quarter of the time, and guests
-                            # do not use it.
+    with _step(kernel, "RDMA modules", "rdma") as step:
+        # Debug information takes a quarter of the time, and guests do not use it.
+        step.run(_rdma_tree(kernel, "--build", "--module-symvers", module / "Module.symvers",
                             *kernel.variant.make_arguments, "KCFLAGS=-g0"))
     if _has_kunit(kernel):
-        with Step(f"KUnit modules for {kernel.variant.name}",
-                  f"{kernel.variant.name}-kunit-modules") as step:
+        with _step(kernel, "KUnit modules", "kunit-modules") as step:
             kunit.mkdir(exist_ok=True)
-            step.run(make_command(
-                kernel, CHECKOUT / "tests/kunit", kunit,
-                f"RESTRACK={CHECKOUT}",
-                f"KBUILD_EXTRA_SYMBOLS={module}/Module.symvers {rdma}/Module.symvers"))
+            step.run(make_command(kernel, CHECKOUT / "tests/kunit", kunit,
+                                  f"RESTRACK={CHECKOUT}", symbols(kernel)))
     return install(kernel)
 
 
 def patch_sources(kernel: Kernel) -> None:
     """Makes build/<variant>/rdma, the kernel's RDMA sources with our semantic patches."""
-    with Step(f"RDMA sources for {kernel.variant.name}", f"{kernel.variant.name}-sources") as step:
+    with _step(kernel, "RDMA sources", "sources") as step:
         (folder(kernel.variant) / "rdma").mkdir(parents=True, exist_ok=True)
         step.run(_rdma_tree(kernel))
 
 
 def build_restrack(kernel: Kernel, out: Path) -> Path:
     """Builds rdma_restrack.ko in a folder and returns its path."""
-    with Step(f"rdma_restrack.ko for {kernel.variant.name}",
-              f"{kernel.variant.name}-module") as step:
+    with _step(kernel, "rdma_restrack.ko", "module") as step:
         out.mkdir(parents=True, exist_ok=True)
         step.run(make_command(kernel, CHECKOUT, out))
     return out / "rdma_restrack.ko"
@@ -80,8 +85,7 @@ def build_drivers(kernel: Kernel) -> list[Path]:
     out = folder(kernel.variant)
     patch_sources(kernel)
     build_restrack(kernel, out / "module")
-    with Step(f"every RDMA driver for {kernel.variant.name}",
-              f"{kernel.variant.name}-drivers") as step:
+    with _step(kernel, "every RDMA driver", "drivers") as step:
         (out / "drivers").mkdir(parents=True, exist_ok=True)
         step.run(_rdma_tree(kernel, "--set", "drivers", "--build",
                             "--module-symvers", out / "module/Module.symvers",
@@ -124,8 +128,7 @@ def install(kernel: Kernel) -> Modules:
     restrack = out / "module/rdma_restrack.ko"
     kunit = tuple(sorted((out / "kunit").glob("*.ko"))) if _has_kunit(kernel) else ()
     modules = [restrack, *sorted((out / "rdma").rglob("*.ko")), *kunit]
-    with Step(f"modules of the guest {kernel.variant.name}",
-              f"{kernel.variant.name}-install") as step:
+    with _step(kernel, "modules of the guest", "install") as step:
         updates.mkdir(parents=True, exist_ok=True)
         for old in updates.iterdir():
             if old.name not in {m.name for m in modules}:
@@ -152,8 +155,7 @@ def install(kernel: Kernel) -> Modules:
 def install_distribution(kernel: Kernel) -> Path:
     """Makes the same with Debian's RDMA modules, which have the C tracker."""
     tree = folder(kernel.variant) / "tree-c"
-    with Step(f"Debian's own RDMA modules for {kernel.variant.name}",
-              f"{kernel.variant.name}-install-c") as step:
+    with _step(kernel, "Debian's own RDMA modules", "install-c") as step:
         (tree / kernel.release).mkdir(parents=True, exist_ok=True)
         _distribution(tree / kernel.release / "kernel", kernel.stock_rdma)
         _depmod(step, kernel, tree)

@@ -54,12 +54,10 @@ class Subject:
 
     def _module(self, side: str) -> Path:
         """Builds the benchmark module for one tracker; returns its path."""
-        out = modules.folder(self.kernel.variant)
-        folder = out / f"bench-{side}"
+        folder = modules.folder(self.kernel.variant) / f"bench-{side}"
         words = [f"RESTRACK={CHECKOUT}", f"TRACKER={side}"]
         if side == RUST:
-            words.append(f"KBUILD_EXTRA_SYMBOLS={out}/module/Module.symvers "
-                         f"{out}/rdma/Module.symvers")
+            words.append(modules.symbols(self.kernel))
         with Step(f"benchmark module for the {NAMES[side]} tracker",
                   f"{self.kernel.variant.name}-bench-{side}-module") as step:
             folder.mkdir(parents=True, exist_ok=True)

@@ -97,8 +97,7 @@ def _rust_modules(kernel: Kernel) -> Path:
                 # The headers of the patched tree come before the kernel's.
                 f"NOSTDINC_FLAGS=-nostdinc -I{CHECKOUT}/include "
                 f"-I{build}/rdma/include",
-                f"KBUILD_EXTRA_SYMBOLS={build}/module/Module.symvers "
-                f"{build}/rdma/Module.symvers")
+                modules.symbols(kernel))
         shutil.rmtree(tree, ignore_errors=True)
         shutil.copytree(made.folder, tree)
         assert kernel.stock_rdma, "Debian ships modules for this kernel"
