@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0
 
-//! E0616: the memory and the number of buckets are for who looks after them.
+//! E0616: a table is only changed by its own functions, and a locked bucket keeps its table.
 
 use crate::{
     buckets::Buckets,
     root::Root,
-    table::Table, //
+    table::{
+        LockedBucket,
+        Table, //
+    }, //
 };
 
 fn fields(root: &Root, table: &Table, buckets: &Buckets) {
@@ -16,4 +19,8 @@ fn fields(root: &Root, table: &Table, buckets: &Buckets) {
     let _ = &table.buckets; //~
     let _ = buckets.first; //~
     let _ = &buckets.trunk; //~
+}
+
+fn of_another<'a>(bucket: &mut LockedBucket<'a>, other: &'a Table) {
+    bucket.owner = other; //~
 }
