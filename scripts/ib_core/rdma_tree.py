@@ -30,11 +30,7 @@ IB_CORE = COCCI.parent
 STATE = ".rdma_tree.json"
 
 # Not taken from the kernel: its tracker and the header of it.
-LEFT_OUT = {
-    f"{CORE}/restrack.c",
-    f"{CORE}/restrack.h",
-    "include/rdma/restrack.h",
-}
+LEFT_OUT = {f"{CORE}/restrack.c", f"{CORE}/restrack.h", "include/rdma/restrack.h"}
 
 # Ours in their place.
 ADDED = {

@@ -34,10 +34,7 @@ TOOLS = (
 LLVM = "clang-19 lld-19 llvm-19".split()
 
 # Which packages make up which build root.
-ROOTS = {
-    "gcc": TOOLS,
-    "llvm": TOOLS + LLVM,
-}
+ROOTS = {"gcc": TOOLS, "llvm": TOOLS + LLVM}
 
 # What programs see of the tree, read-only. All else is empty and writable.
 _READ_ONLY = ("usr", "etc", "var", "root")

@@ -94,10 +94,12 @@ def build_drivers(kernel: Kernel) -> list[Path]:
 
 
 def _has_kunit(kernel: Kernel) -> bool:
+    """Returns true if the kernel has KUnit."""
     return "CONFIG_KUNIT=y" in (kernel.objects / ".config").read_text()
 
 
 def _rdma_tree(kernel: Kernel, *words: Word, tree: str = "rdma") -> list[str]:
+    """The command line of rdma_tree.py for a folder of the kernel."""
     out = folder(kernel.variant) / tree
     return kernel.root.enter(
         ["python3", "-B", "-m", "scripts.ib_core.rdma_tree",

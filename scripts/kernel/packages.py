@@ -57,8 +57,7 @@ class Package:
 def get(series: str, root: BuildRoot) -> Package:
     """The kernel of the series that the cache has, or the newest one."""
     pointer = cache.folder() / "kernels" / series / "release"
-    with cache.lock(cache.folder() / "locks" / f"kernel-{series}",
-                    f"Debian's {series} kernel"):
+    with cache.lock(cache.folder() / "locks" / f"kernel-{series}", f"Debian's {series} kernel"):
         if not pointer.exists():
             release = _download(series, root)
             pointer.with_suffix(".new").write_text(release)

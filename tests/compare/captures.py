@@ -268,8 +268,7 @@ def _singles(said: Iterable[Sequence[Any]]) -> list[str]:
             words = []
             of_kernel = any(number == _KERNEL_OWNER for number, _ in answer)
             for number, value in answer:
-                if number in _NUMBERED or number == _QPS \
-                        or number == _LENGTH and of_kernel:
+                if number in _NUMBERED or number == _QPS or number == _LENGTH and of_kernel:
                     value = "n"
                 elif number in _KEYS:
                     value = "n" if value else "0"

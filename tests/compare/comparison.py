@@ -308,10 +308,7 @@ def _miscounted(expected: list[Expected], tally: Tally, ran: set[str]) -> Iterat
 def _unseen(folder: Path, shown: dict[str, Shown],
             expected: list[Expected]) -> tuple[int, list[str]]:
     """Breaks each capture of ours and compares it with the one of C's; returns how many were
-    tried, and those that were not noticed.
-
-    Says how many were tried, too. Large captures have nothing that small ones lack.
-    """
+    tried, and those that were not noticed. Large captures have nothing that small ones lack."""
     tried, unseen = 0, []
     for path in sorted(folder.glob("*/*.json")):
         if path.stat().st_size > LARGE:
@@ -322,8 +319,7 @@ def _unseen(folder: Path, shown: dict[str, Shown],
         original = Judgement(name, [theirs, captures.lines(capture)], expected).verdict()
         for what, broken in captures.broken(capture):
             tried += 1
-            if Judgement(name, [theirs, captures.lines(broken)],
-                         expected).verdict() == original:
+            if Judgement(name, [theirs, captures.lines(broken)], expected).verdict() == original:
                 unseen.append(f"{name}: {what}")
     return tried, unseen
 

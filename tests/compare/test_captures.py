@@ -151,8 +151,7 @@ class Differences(unittest.TestCase):
 
     def test_count_is_exact(self) -> None:
         entry = expected(rust="a.", lines={"w-rxe": [0, 2]})
-        for ours, right in ((["a1"], False), (["a1", "a2"], True),
-                            (["a1", "a2", "a3"], False)):
+        for ours, right in ((["a1"], False), (["a1", "a2"], True), (["a1", "a2", "a3"], False)):
             judged = judge([], ours, entry)
             self.assertFalse(judged.unexpected)
             wrong = list(comparison._miscounted([entry], judged.tally, {"w-rxe"}))

@@ -25,7 +25,7 @@ from scripts.guest import qemu
 from scripts.kernel import kernels, modules
 from scripts.kernel.kernels import Kernel, Variant
 from scripts.kernel.modules import Modules
-from scripts.paths import BUILD, CHECKOUT
+from scripts.paths import BUILD, CHECKOUT, LOGS
 from scripts.progress import Failed, say
 from tests import results, suites
 
@@ -150,6 +150,7 @@ def guest_test(booted: Kernel, made: Modules, script: str) -> str | None:
 
 
 def caught(booted: Kernel, made: Modules, by: str) -> str | None:
+    """Runs a test, then all KUnit suites if it passes; returns what failed."""
     test = guest_test if by.endswith(".sh") else kunit
     return test(booted, made, by) or (kunit(booted, made, SUITES) if by != SUITES else None)
 
@@ -187,7 +188,7 @@ def try_all(mutants: list[Mutant], with_suites: bool) -> list[tuple[str, bool, s
     for by in [*([SUITES] if with_suites else []),
                *sorted({m.by for m in mutants if m.is_for_guest_test})]:
         if failed := caught(booted, made, by):
-            raise Failed("the module as it is", failed, CHECKOUT / "build/logs")
+            raise Failed("the module as it is", failed, LOGS)
     say("the module as it is passes")
     table = []
     for number, mutant in enumerate(mutants, 1):

@@ -177,8 +177,7 @@ class Actor:
         new program keeps the files of RDMA and only sleeps."""
         _send(self._ask, ("exec", (caller, first)))
         # exec closes this.
-        if not select.select([self._answer], [], [], self.LIMIT)[0] \
-                or self._answer.read(1):
+        if not select.select([self._answer], [], [], self.LIMIT)[0] or self._answer.read(1):
             raise RuntimeError(f"{self.name} has not called exec")
         end = time.monotonic() + self.LIMIT
         while time.monotonic() < end:
