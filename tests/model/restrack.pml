@@ -101,25 +101,25 @@ inline drain(out_of_sight)
 	deaths = !deaths
 }
 
-inline revive()
+inline restore()
 {
 	state = TRACKED;
 	kref = 1
 }
 
 /* An entry that is in no table is found by nobody. */
-inline revive_in_table()
+inline restore_in_table()
 {
 	if
 #ifdef MUTANT_REVIVE_UNLOCKED
-	:: root -> revive()
+	:: root -> restore()
 #else
 	:: root ->
 		lock_bucket(this);
-		revive();
+		restore();
 		put(this)
 #endif
-	:: else -> revive()
+	:: else -> restore()
 	fi
 }
 
@@ -167,7 +167,7 @@ active proctype updater()
 		do
 		:: true ->	/* sync */
 			drain(SYNCING);
-			revive_in_table()
+			restore_in_table()
 		:: true ->	/* begin_del, and the driver refuses */
 #ifdef MUTANT_ABORT_WITHOUT_DRAIN
 			state = DYING;
@@ -175,7 +175,7 @@ active proctype updater()
 #else
 			drain(DYING);
 #endif
-			revive_in_table()
+			restore_in_table()
 		:: true ->	/* begin_del, commit_del */
 			drain(DYING);
 			remove();

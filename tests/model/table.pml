@@ -45,7 +45,7 @@ mtype page[2] = FREE;
 
 /* Sets of processes */
 #define WALKER 1
-#define KEEPER 2
+#define UPDATER 2
 #define LOOKUP 4
 byte inside = 0;	/* that are in an RCU section */
 byte awaited[2];	/* for which a lost page waits */
@@ -292,7 +292,7 @@ proctype resizer()
 	od
 }
 
-#ifndef NO_KEEPER
+#ifndef NO_UPDATER
 /* The updater of B. */
 proctype updater()
 {
@@ -301,26 +301,26 @@ proctype updater()
 	do
 	:: true ->
 #ifdef MUTANT_ADD_UNLOCKED
-		enter(KEEPER, rank_b, this, n);
+		enter(UPDATER, rank_b, this, n);
 #else
-		lock_for(KEEPER, rank_b, this, n);
+		lock_for(UPDATER, rank_b, this, n);
 #endif
 		word = head[this];
 		d_step { head[this] = word | B; word = 0; there = true };
 #ifdef MUTANT_ADD_UNLOCKED
-		d_step { leave(KEEPER, this, n) };
+		d_step { leave(UPDATER, this, n) };
 #else
-		put(KEEPER, this, n);
+		put(UPDATER, this, n);
 #endif
 
-		lock_for(KEEPER, rank_b, this, n);
+		lock_for(UPDATER, rank_b, this, n);
 		atomic {
 			assert(head[this] & B);
 			head[this] = head[this] & ~B;
 			there = false;
 			due = due & ~B
 		};
-		put(KEEPER, this, n)
+		put(UPDATER, this, n)
 	od
 }
 #endif
@@ -446,7 +446,7 @@ init
 #endif
 		head[0] = A;
 		run resizer();
-#ifndef NO_KEEPER
+#ifndef NO_UPDATER
 		run updater();
 #endif
 #ifndef NO_LOOKUP
