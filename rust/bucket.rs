@@ -515,7 +515,6 @@ impl<'a, T: Linked, O> Locked<'a, T, O> {
     ///
     /// It is in this bucket.
     #[cold]
-    #[inline(never)]
     unsafe fn remove_sibling(&self, object: &T) {
         if let Some(first) = self.find(object.key().hash()) {
             // SAFETY: It is in the chain of this bucket.
@@ -612,7 +611,6 @@ unsafe fn take_place<T: Linked>(old: &T, new: &T) {
 ///
 /// The object is in the chain of a bucket that is locked, and has siblings.
 #[cold]
-#[inline(never)]
 unsafe fn promote_sibling<T: Linked>(object: &T) {
     // SAFETY: By the requirement of this function.
     let siblings = unsafe { object.node().siblings::<T>() };

@@ -234,7 +234,6 @@ impl Root {
     /// Another ticket, after so many whose numbers were in use. A long row of such numbers is passed
     /// over in growing steps.
     #[cold]
-    #[inline(never)]
     fn later_ticket(counts: &Counts, tried: u32) -> Ticket {
         /// How many steps go to the next number.
         const SINGLE: u32 = 8;
@@ -270,7 +269,6 @@ impl Root {
 
     /// The part of [`Self::make_room`] that grows a table, unless somebody else resizes one.
     #[cold]
-    #[inline(never)]
     fn grow(&self, kind: Kind, entries: u32) {
         if let Some(lock) = ResizeGuard::try_lock(self) {
             if self.table(kind).is_crowded(entries) {
@@ -281,7 +279,6 @@ impl Root {
 
     /// Shrinks a table, unless somebody else resizes one.
     #[cold]
-    #[inline(never)]
     fn shrink(&self, kind: Kind) {
         if let Some(lock) = ResizeGuard::try_lock(self) {
             let unused = lock.table(kind).shrink();

@@ -132,7 +132,7 @@ impl Table {
     }
 
     /// Locks the bucket for a hash.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn lock(&self, hash: Hash) -> LockedBucket<'_> {
         match self.try_lock(hash) {
             Some(bucket) => bucket,
@@ -141,7 +141,7 @@ impl Table {
     }
 
     /// Locks the bucket for a hash. Returns `None` if the number of buckets has changed meanwhile.
-    #[inline(always)]
+    #[inline]
     fn try_lock(&self, hash: Hash) -> Option<LockedBucket<'_>> {
         let guard = PreemptGuard::new();
         let size = load_acquire(&self.size);
@@ -155,7 +155,6 @@ impl Table {
 
     /// The part of [`Self::lock`] for a table that grows or shrinks.
     #[cold]
-    #[inline(never)]
     fn lock_again(&self, hash: Hash) -> LockedBucket<'_> {
         loop {
             if let Some(bucket) = self.try_lock(hash) {
