@@ -55,9 +55,11 @@ impl Deref for Updater<'_> {
 /// How long a deletion waits before it says so, in jiffies.
 fn report_period() -> Jiffies {
     const DAY: u32 = 24 * 60 * 60;
-    // Linux 7.2 returns a reference.
-    let seconds: u32 = *crate::module_parameters::wait_report.value().borrow();
-    let seconds = seconds.min(DAY);
+    /// The value of a parameter, to which Linux 7.2 returns a reference.
+    fn value_of(parameter: impl Borrow<u32>) -> u32 {
+        *parameter.borrow()
+    }
+    let seconds = value_of(crate::module_parameters::wait_report.value()).min(DAY);
     time::msecs_to_jiffies(seconds.saturating_mul(1000))
 }
 
