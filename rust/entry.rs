@@ -443,7 +443,8 @@ mod tests {
     /// An entry of the current process that is tracked, in no table.
     fn tracked() -> Result<TestEntry> {
         let entry = TestEntry::new(Kind::Pd)?;
-        entry.updater().mark_tracked();
+        // SAFETY: New, with a reference.
+        unsafe { entry.updater().mark_tracked() };
         Ok(entry)
     }
 
@@ -504,7 +505,8 @@ mod tests {
     #[test]
     fn drain_without_a_reader_does_not_wait() -> Result {
         let entry = tracked()?;
-        entry.updater().drain(State::Dying);
+        // SAFETY: It is tracked.
+        unsafe { entry.updater().drain(State::Dying) };
         assert!(!entry.get());
         Ok(())
     }
@@ -573,7 +575,8 @@ mod tests {
     fn restored_entry_can_be_had_and_drained_again() -> Result {
         let entry = tracked()?;
         for _ in 0..3 {
-            entry.updater().drain(State::Dying);
+            // SAFETY: It is tracked.
+            unsafe { entry.updater().drain(State::Dying) };
             assert!(!entry.get());
             // SAFETY: It was drained.
             unsafe { entry.updater().restore() };
@@ -591,7 +594,8 @@ mod tests {
         let second = first.clone();
         drop(first);
         drop(second);
-        entry.updater().drain(State::Dying);
+        // SAFETY: It is tracked.
+        unsafe { entry.updater().drain(State::Dying) };
         assert!(entry.find().is_none());
         Ok(())
     }
@@ -601,9 +605,11 @@ mod tests {
         let entry = TestEntry::new(Kind::Pd)?;
         let mut updater = entry.updater();
         assert!(updater.owner_mut().is_some());
-        updater.mark_tracked();
+        // SAFETY: New, with a reference.
+        unsafe { updater.mark_tracked() };
         assert!(updater.owner_mut().is_none());
-        updater.drain(State::Dying);
+        // SAFETY: It is tracked.
+        unsafe { updater.drain(State::Dying) };
         assert!(updater.owner_mut().is_none());
         Ok(())
     }

@@ -163,7 +163,8 @@ unsafe fn add(
         return Err(EBUSY);
     }
     entry.init_references();
-    entry.mark_tracked();
+    // SAFETY: New, with a reference.
+    unsafe { entry.mark_tracked() };
     match id {
         // SAFETY: New, so in no table; the rest by the requirement of this function.
         Some(id) => unsafe { root.add_as(kind, entry, id, details) },

@@ -32,6 +32,7 @@ void restrack_helper_init_completion(struct completion *x);
 bool restrack_helper_kref_get_unless_zero(struct kref *kref);
 
 void restrack_helper_smp_rmb(void);
+
 /* Take a reference on the leader of the current process. */
 struct task_struct *restrack_helper_get_current_process(void);
 

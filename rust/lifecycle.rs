@@ -95,7 +95,8 @@ pub(crate) unsafe fn add(entry: Updater<'_>) {
     };
     if entry.is_untracked() {
         entry.init_references();
-        return entry.mark_tracked();
+        // SAFETY: New, with a reference.
+        return unsafe { entry.mark_tracked() };
     }
     let Some(device) = object.device() else {
         return warn(&entry, Misuse::NoDevice, FUNCTION);
@@ -104,7 +105,8 @@ pub(crate) unsafe fn add(entry: Updater<'_>) {
         // SAFETY: By the requirement of this function.
         return unsafe { add(prepare(entry, object)) };
     }
-    entry.mark_tracked();
+    // SAFETY: New, with a reference.
+    unsafe { entry.mark_tracked() };
     match number(object) {
         // SAFETY: New, so in no table; the rest by the requirement of this function.
         Some((id, details)) => unsafe { device.root().add_as(object.kind(), entry, id, details) },
@@ -159,7 +161,8 @@ pub(crate) fn del(entry: Updater<'_>) {
         tracked.remove();
     }
     if entry.state() == State::Tracked {
-        entry.drain(State::Dying);
+        // SAFETY: It is tracked.
+        unsafe { entry.drain(State::Dying) };
     }
     // SAFETY: It is in no table by now, and was drained, or never had a reader.
     unsafe { entry.mark_untracked() };
@@ -172,7 +175,8 @@ pub(crate) fn begin_del(entry: &Updater<'_>) {
         if let Some(tracked) = TableEntry::of(entry) {
             tracked.count_as_dying();
         }
-        entry.drain(State::Dying);
+        // SAFETY: It is tracked.
+        unsafe { entry.drain(State::Dying) };
     }
 }
 
@@ -242,9 +246,11 @@ pub(crate) fn sync(entry: &Updater<'_>) {
         return;
     }
     match TableEntry::of(entry) {
-        Some(tracked) => tracked.sync(),
+        // SAFETY: It is tracked.
+        Some(tracked) => unsafe { tracked.sync() },
         None => {
-            entry.drain(State::Syncing);
+            // SAFETY: It is tracked.
+            unsafe { entry.drain(State::Syncing) };
             // SAFETY: It was drained.
             unsafe { entry.restore() };
         }

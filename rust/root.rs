@@ -433,9 +433,14 @@ impl<'a> TableEntry<'a> {
 
     /// Drains the entry and makes it reachable again. A walk may pass it meanwhile, so both change
     /// the generation.
-    pub(crate) fn sync(&self) {
+    ///
+    /// # Safety
+    ///
+    /// The entry is tracked.
+    pub(crate) unsafe fn sync(&self) {
         self.counts().touch();
-        self.entry.drain(State::Syncing);
+        // SAFETY: By the requirement of this function.
+        unsafe { self.entry.drain(State::Syncing) };
         // SAFETY: It was drained.
         unsafe { self.restore_locked() };
         self.counts().touch();

@@ -105,8 +105,12 @@ impl<'a> Updater<'a> {
     }
 
     /// From now on the entry is tracked.
+    ///
+    /// # Safety
+    ///
+    /// The entry is new and has a reference, so that its completion is initialised.
     #[inline]
-    pub(crate) fn mark_tracked(&self) {
+    pub(crate) unsafe fn mark_tracked(&self) {
         self.since.set(Moment::now());
         write_once(&self.state, State::Tracked);
         self.valid.set(true);
@@ -161,8 +165,12 @@ impl<'a> Updater<'a> {
     /// No new reader comes meanwhile: lookups see the state, [`State::Dying`] or
     /// [`State::Syncing`], which is stored before the reference is dropped; see
     /// [`Entry::find_or_state`].
+    ///
+    /// # Safety
+    ///
+    /// The entry is tracked, so that its completion is initialised.
     #[inline]
-    pub(crate) fn drain(&self, state: State) {
+    pub(crate) unsafe fn drain(&self, state: State) {
         write_once(&self.state, state);
         if !self.kref.put_if_last() {
             // INVARIANT: It stands for `self`, which waits meanwhile.

@@ -5,6 +5,7 @@
 use crate::{
     entry::{
         Entry,
+        State,
         Updater, //
     },
     lifecycle,
@@ -23,12 +24,15 @@ fn reader(entry: &Entry) {
 fn updater(entry: &Updater<'_>, other: &Updater<'_>) {
     entry.mark_linked(ptr::null_mut(), 1, entry.key(), false); //~
     entry.mark_unlinked(); //~
+    entry.mark_tracked(); //~
+    entry.drain(State::Dying); //~
     entry.mark_untracked(); //~
     entry.restore(); //~
     entry.take_over(other); //~
 }
 
 fn in_table(entry: TableEntry<'_>, other: &Updater<'_>) {
+    entry.sync(); //~
     entry.restore(); //~
     entry.replace(other); //~
 }
