@@ -1,9 +1,11 @@
-#!/bin/sh
+#!/usr/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 #
 # Loads rdma_restrack and then each module named, and keeps the results of their KUnit
 # suites as KTAP in $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or
 # unload. With FIRST_FAILURE set the guest ends with the first test that fails.
+#
+# This is busybox, whose cat takes no exec: there are many suites.
 set -u
 . "$CHECKOUT/scripts/guest/rdma.sh"
 . "$CHECKOUT/tests/leaks.sh"
@@ -28,8 +30,9 @@ for faults in /sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc; do
 done
 
 collect() {
-	for suite in "$suites"/*/; do
-		suite=$(basename "$suite")
+	for suite in "$suites"/*/results; do
+		suite=${suite%/results}
+		suite=${suite##*/}
 		case "$seen" in *" $suite "*) continue ;; esac
 		[ -e "$suites/$suite/results" ] || continue
 		seen="$seen$suite "
