@@ -31,10 +31,9 @@ from scripts.progress import VERBOSE, Word, say
 INIT = CHECKOUT / "scripts/guest/init"
 
 # Messages of the kernel that are failures, also where the kernel goes on.
-BAD_MESSAGES = re.compile(
-    r"WARNING: |BUG: |Oops|Kernel panic|general protection|possible recursive|"
-    r"possible circular|refcount_t: |INFO: task .* blocked|"
-    r"unregister_netdevice: waiting")
+BAD_MESSAGES = re.compile("|".join(
+    line for line in (CHECKOUT / "scripts/guest/bad_messages").read_text().splitlines()
+    if line and not line.startswith("#")))
 
 
 @dataclass

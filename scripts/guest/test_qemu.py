@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is made of a boot: whether KVM works, and what went wrong."""
 
+import subprocess
 import tempfile
 import unittest
 from pathlib import Path
@@ -54,9 +55,19 @@ class Boot(unittest.TestCase):
     def test_kernel_complains(self) -> None:
         for line in ("WARNING: CPU: 0 PID: 1 at a.c:1", "BUG: sleeping function", "Oops: 0000",
                      "Kernel panic - not syncing", "refcount_t: underflow",
-                     "INFO: task a:1 blocked for more than 120 seconds."):
+                     "INFO: task a:1 blocked for more than 120 seconds.",
+                     "unregister_netdevice: waiting for a to become free. Usage count = 2"):
             self.messages.write_text(f"[    1.0] fine\n[    2.0] {line}\n")
             self.assertIn(line, self._complaint(0))
+
+    def test_grep_reads_the_list_of_messages_as_python_does(self) -> None:
+        patterns = qemu.BAD_MESSAGES.pattern.split("|")
+        lines = [pattern.replace(".*", " x ") for pattern in patterns]
+        self.assertTrue(all(map(qemu.BAD_MESSAGES.search, lines)))
+        found = subprocess.run(["grep", "-c", "-E", *(f"-e{pattern}" for pattern in patterns)],
+                               input="\n".join([*lines, "rdma_restrack: loaded", ""]),
+                               capture_output=True, text=True, check=False)
+        self.assertEqual(int(found.stdout), len(patterns))
 
     def test_no_verdict(self) -> None:
         self.output.write_text("one\ntwo\n")

@@ -11,6 +11,7 @@
 
 set -u
 . ../../scripts/guest/rdma.sh
+. ../complaints.sh
 export LC_ALL=C.UTF-8
 
 : "${TMPDIR:=/tmp}"
@@ -78,9 +79,7 @@ run()
 log_has_no_complaint()
 {
 	clean_up
-	dmesg | sed "1,/$marker/d" | grep -E \
-		'WARNING: |BUG: |Oops|refcount_t: |rdma_restrack: leaked|unregister_netdevice: |blocked for more' \
-		>"$TMPDIR/complaints" || return 0
+	dmesg | sed "1,/$marker/d" | bad_messages >"$TMPDIR/complaints" || return 0
 	fail "the kernel complained:"
 	sed 's/^/# /' "$TMPDIR/complaints"
 }

@@ -7,11 +7,8 @@
 # <test>.complaint (lines about what it did not notice itself). $LIMIT replaces the time
 # limits of the tests; each is $SLOWER times as long.
 set -u
-. "$CHECKOUT/tests/leaks.sh"
+. "$CHECKOUT/tests/complaints.sh"
 cd "$CHECKOUT/tests/guest" || exit 1
-
-# Messages of the kernel that are failures.
-bad='WARNING: |BUG: |Oops|general protection|refcount_t: |possible recursive|possible circular|blocked for more than|waiting for .* to become free|rdma_restrack: leaked'
 
 rdma_modules() {
 	awk '$1 ~ /^(ib_|iw_cm|rdma_|siw|rxe|rds_rdma)/ { print $1 }' /proc/modules
@@ -42,11 +39,10 @@ clean_up() {
 }
 
 run() {
-	local test=$1 name limit expected code since
+	local test=$1 name limit code since
 	name=$(basename "$test" .sh)
 	limit=${LIMIT:-$(sed -n '1,20s/^# time limit: \([0-9]*\).*/\1/p' "$test")}
 	limit=$((${limit:-60} * ${SLOWER:-1}))
-	expected=$(sed -n '1,20s/^# expects in dmesg: //p' "$test")
 	complaint=$RESULTS/$name.complaint
 	export TMPDIR=/tmp/$name
 	mkdir -p "$TMPDIR"
@@ -60,8 +56,7 @@ run() {
 		echo "took longer than $limit s" >>"$complaint"
 	fi
 	dmesg | tail -n +$((since + 1)) >"$RESULTS/$name.dmesg"
-	grep -E "$bad" "$RESULTS/$name.dmesg" |
-		grep -v -E "${expected:-^$}" | head -3 |
+	bad_messages <"$RESULTS/$name.dmesg" | head -3 |
 		sed 's/^/the kernel said: /' >>"$complaint"
 	if [ -n "$(rdma_modules)" ]; then
 		echo "left modules loaded:" $(rdma_modules) >>"$complaint"

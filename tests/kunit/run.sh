@@ -8,7 +8,7 @@
 # This is busybox, whose cat takes no exec: there are many suites.
 set -u
 . "$CHECKOUT/scripts/guest/rdma.sh"
-. "$CHECKOUT/tests/leaks.sh"
+. "$CHECKOUT/tests/complaints.sh"
 suites=/sys/kernel/debug/kunit
 seen=" "
 failed=0

@@ -1,6 +1,15 @@
 # SPDX-License-Identifier: GPL-2.0
 #
-# To be sourced: kmemleak, where the kernel has it.
+# To be sourced: what the kernel itself has found wrong.
+
+# Prints the lines of a kernel log on stdin that no test may cause.
+bad_messages() {
+	grep -v '^#' "$CHECKOUT/scripts/guest/bad_messages" >"$TMPDIR/bad" || {
+		echo "cannot read the list of bad messages"
+		return 0
+	}
+	grep -E -f "$TMPDIR/bad"
+}
 
 # Prints leaked memory, and keeps it in $RESULTS/kmemleak.log; fails if there is any.
 no_leaks() {
