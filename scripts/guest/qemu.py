@@ -65,17 +65,28 @@ def accelerator_for(kernel: Kernel) -> str:
     boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     answer = cache.folder() / f"kvm-{boot}"
     if not answer.exists():
-        command = kernel.root.enter(
-            ["qemu-system-x86_64", *_board("kvm", Machine(cpus=1, memory="256M")),
-             "-serial", "stdio", "-kernel", kernel.image, "-append",
-             "console=ttyS0 panic=-1 nokaslr"], readable=[kernel.image.parent])
-        works = looks_for_root(command, limit=10)
-        for old in cache.folder().glob("kvm-*"):
-            old.unlink()
-        answer.write_text("kvm" if works else "tcg")
-        say("KVM works here" if works else
-            "KVM does not boot a guest here: emulating, which is slower")
+        # Two guests that try at once take each other's time, and one may give up.
+        with cache.lock(cache.folder() / "locks/kvm", "a trial of KVM"):
+            if not answer.exists():
+                _try_kvm(kernel, answer)
     return answer.read_text()
+
+
+def _try_kvm(kernel: Kernel, answer: Path) -> None:
+    """Writes "kvm" or "tcg" to a file."""
+    command = kernel.root.enter(
+        ["qemu-system-x86_64", *_board("kvm", Machine(cpus=1, memory="256M")),
+         "-serial", "stdio", "-kernel", kernel.image, "-append",
+         "console=ttyS0 panic=-1 nokaslr"], readable=[kernel.image.parent])
+    works = looks_for_root(command, limit=10)
+    for old in answer.parent.glob("kvm-*"):
+        old.unlink()
+    # A reader without the lock sees the whole answer or none.
+    fresh = answer.with_name(".kvm")
+    fresh.write_text("kvm" if works else "tcg")
+    fresh.rename(answer)
+    say("KVM works here" if works else
+        "KVM does not boot a guest here: emulating, which is slower")
 
 
 def looks_for_root(command: list[str], limit: float) -> bool:

@@ -1,11 +1,18 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is made of a boot: whether KVM works, and what went wrong."""
 
+import concurrent.futures
+import contextlib
+import io
+import os
 import subprocess
 import tempfile
+import time
 import unittest
 from pathlib import Path
+from unittest import mock
 
+from scripts import cache
 from scripts.guest import qemu
 
 ASSERTION = "qemu-system-x86_64: ../hw/pci/msix.c:227: f: Assertion `addr' failed.\n"
@@ -29,6 +36,25 @@ class Probe(unittest.TestCase):
 
     def test_hang(self) -> None:
         self.assertFalse(self._works("echo 'Unable to mount root fs'; exec sleep 20", limit=0.2))
+
+
+class Trial(unittest.TestCase):
+    def test_guests_that_start_together_try_kvm_once(self) -> None:
+        tried = []
+
+        def try_kvm(_kernel: object, answer: Path) -> None:
+            tried.append(answer)
+            time.sleep(0.2)
+            answer.write_text("kvm")
+
+        with tempfile.TemporaryDirectory() as folder, \
+                mock.patch.object(cache, "folder", return_value=Path(folder)), \
+                mock.patch.object(os, "access", return_value=True), \
+                mock.patch.object(qemu, "_try_kvm", try_kvm), \
+                contextlib.redirect_stdout(io.StringIO()), \
+                concurrent.futures.ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(qemu.accelerator_for, [mock.Mock()] * 4))
+        self.assertEqual((answers, len(tried)), (["kvm"] * 4, 1))
 
 
 class Boot(unittest.TestCase):

@@ -158,8 +158,6 @@ def _run(kernel: Kernel, side: str, folder: Path, chosen: str) -> Shown:
 
 def _run_both(kernel: Kernel, folders: dict[str, Path], chosen: str) -> dict[str, Shown]:
     """Boots both sides at once; returns the lines of both."""
-    # Otherwise both guests would try KVM.
-    qemu.accelerator_for(kernel)
     with concurrent.futures.ThreadPoolExecutor(len(folders)) as pool:
         try:
             jobs = {side: pool.submit(_run, kernel, side, folder, chosen)
