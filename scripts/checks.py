@@ -26,22 +26,29 @@ _PANIC = re.compile(r"panic|unwrap_failed|expect_failed|rust_helper_BUG|slice_\w
 
 
 def files() -> list[Path]:
-    """The files that git would commit; without git, all but those in build/."""
-    if (CHECKOUT / ".git").exists() and shutil.which("git"):
-        listed = subprocess.run(
-            ["git", "-C", CHECKOUT, "ls-files", "-z", "--cached", "--others",
-             "--exclude-standard"], capture_output=True, check=False).stdout
-        names = {name for name in listed.decode().split("\0") if name}
-        found = [CHECKOUT / name for name in sorted(names)]
-        return [path for path in found if path.is_file()]
-    return [path for path in sorted(CHECKOUT.rglob("*"))
-            if path.is_file() and not path.is_relative_to(BUILD)
-            and ".git" not in path.parts]
+    """The files that git would commit; where git says nothing, all but those in build/."""
+    found = [CHECKOUT / name for name in sorted(_known_to_git())] or sorted(CHECKOUT.rglob("*"))
+    return [path for path in found
+            if path.is_file() and not path.is_relative_to(BUILD) and ".git" not in path.parts]
+
+
+def _known_to_git() -> set[str]:
+    """The names of the files that git would commit; none if git refuses to work here."""
+    if not (CHECKOUT / ".git").exists() or not shutil.which("git"):
+        return set()
+    # The checkout may belong to somebody else.
+    listed = subprocess.run(
+        ["git", "-c", f"safe.directory={CHECKOUT}", "-C", CHECKOUT, "ls-files", "-z", "--cached",
+         "--others", "--exclude-standard"], capture_output=True, check=False).stdout
+    return {name for name in listed.decode().split("\0") if name}
 
 
 def having(*suffixes: str) -> list[Path]:
-    """The files whose names end so."""
-    return [path for path in files() if path.suffix in suffixes]
+    """The files whose names end so. A tool that is given no file finds no fault."""
+    found = [path for path in files() if path.suffix in suffixes]
+    if not found:
+        raise Failed("files", f"{CHECKOUT} has none that ends in {' or '.join(suffixes)}")
+    return found
 
 
 def shell_scripts() -> list[Path]:

@@ -53,3 +53,5 @@ def check(step: Step, folder: Path) -> None:
         + f"; {sum(found.values())} in all")
     if wrong:
         step.fail("; ".join(wrong))
+    if not any(found.values()):
+        step.fail(f"found none in {folder}")

@@ -88,7 +88,7 @@ class Build:
         if make.returncode or complaints:
             shown = "\n".join(complaints[:30])
             raise Error(f"{shown}\nbuild failed, the log is {path}")
-        self._check_headers()
+        self.check_headers()
         say(f"  {objects} objects compiled in {time.monotonic() - started:.0f} s")
 
     def modules(self) -> list[Path]:
@@ -125,18 +125,25 @@ class Build:
             return not self.symvers
         return module in self.what.incomplete
 
-    def _check_headers(self) -> None:
-        """Fails if an object was compiled with the kernel's version of a header of ours."""
+    def check_headers(self) -> None:
+        """Fails if an object was compiled with the kernel's version of a header of ours.
+
+        Most have one. If none has, this looks in the wrong place.
+        """
         own = {p.name for p in (self.out / "include/rdma").iterdir()}
         own.add("restrack.h")
         header = re.compile(r"(\S*)/include/rdma/(\w+\.h)\b")
         good = {str(self.out), str(CHECKOUT)}
+        seen = 0
         for path in self.out.rglob(".*.o.cmd"):
             for where, name in set(header.findall(path.read_text())):
                 where = os.path.normpath(self.out / where)
                 if name in own and where not in good:
                     raise Error(f"{path}: compiled with {where}/include/rdma/"
                                 f"{name} instead of ours")
+                seen += name in own
+        if not seen:
+            raise Error(f"{self.out}: no object says which headers it was compiled with")
 
 
 def say(text: str) -> None:

@@ -50,8 +50,9 @@ def main() -> str:
                for path in sorted(semantic_patch.COCCI.glob("*.cocci"))]
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         wrong = sum(pool.map(lambda patch: check(patch, source), patches), [])
-    print(f"{sum(len(patch.rules) for patch in patches)} rules tried")
-    return "\n".join(wrong)
+    tried = sum(len(patch.rules) for patch in patches)
+    print(f"{tried} rules tried")
+    return "\n".join(wrong) if tried else f"error: no rule in {semantic_patch.COCCI}"
 
 
 if __name__ == "__main__":

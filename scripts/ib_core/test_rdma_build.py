@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which messages of modpost are expected."""
+"""Which messages of modpost are expected, and which headers an object may have seen."""
 
+import tempfile
 import unittest
 from pathlib import Path
 
 from scripts.ib_core.rdma_build import SETS, Build
+from scripts.ib_core.semantic_patch import Error
 
 NOWHERE = Path("/nonexistent")
 
@@ -38,3 +40,29 @@ class Undefined(unittest.TestCase):
     def test_other_warnings(self) -> None:
         build = Build(NOWHERE, SETS["drivers"], NOWHERE, None, [], 1)
         self.assertFalse(build.expected("bng_re.c:1: warning: unused variable\n"))
+
+
+class Headers(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.tree = Path(folder.name).resolve()
+        (self.tree / "include/rdma").mkdir(parents=True)
+        (self.tree / "include/rdma/ib_verbs.h").touch()
+
+    def _compiled_with(self, *headers: str) -> None:
+        (self.tree / ".device.o.cmd").write_text("".join(f"  {h} \\\n" for h in headers))
+        Build(self.tree, SETS["software"], NOWHERE, None, [], 1).check_headers()
+
+    def test_ours(self) -> None:
+        self._compiled_with(f"{self.tree}/include/rdma/ib_verbs.h", "/k/include/rdma/other.h")
+
+    def test_the_kernels(self) -> None:
+        with self.assertRaisesRegex(Error, "compiled with /k/include/rdma/ib_verbs.h"):
+            self._compiled_with(f"{self.tree}/include/rdma/ib_verbs.h",
+                                "/k/include/rdma/ib_verbs.h")
+
+    def test_none(self) -> None:
+        for headers in ((), ("/k/include/linux/mm.h",)):
+            with self.assertRaisesRegex(Error, "no object says"):
+                self._compiled_with(*headers)

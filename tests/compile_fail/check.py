@@ -105,7 +105,9 @@ def main(sources: Path, built: Path, out: Path) -> int:
         print(verdict)
     wrong = sum(map(bool, verdicts))
     print(f"{len(uses) - wrong} of {len(uses)} uses compile, or do not, as they should")
-    return 1 if wrong else 0
+    if len(uses) < 2:
+        print(f"error: there is no wrong use beside {CONTROL}")
+    return 1 if wrong or len(uses) < 2 else 0
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import re
 
 from scripts.kernel.buildroot import BuildRoot
 from scripts.paths import BUILD, CHECKOUT
-from scripts.progress import Step, Word, say
+from scripts.progress import Failed, Step, Word, say
 
 MODELS = CHECKOUT / "tests/model"
 
@@ -45,7 +45,10 @@ RUNS: dict[str, dict[str, tuple[list[str], Flags]]] = {
 def mutants(model: str) -> list[str]:
     """The definitions that break the model, in the order of the file."""
     text = (MODELS / f"{model}.pml").read_text()
-    return list(dict.fromkeys(re.findall(r"MUTANT_\w+", text)))
+    found = list(dict.fromkeys(re.findall(r"MUTANT_\w+", text)))
+    if not found:
+        raise Failed(model, "nothing in the model says how to break it", MODELS)
+    return found
 
 
 def explore(step: Step, root: BuildRoot, model: str, mutant: str | None) -> tuple[int, str | None]:
