@@ -33,10 +33,11 @@ say()
 	echo "# $*"
 }
 
+# Also in a subshell, and where stdout is a pipe.
 fail()
 {
-	failed=yes
-	say "$*"
+	echo "# $*" >&3
+	: >"$TMPDIR/failed"
 }
 
 skip()
@@ -50,20 +51,21 @@ run()
 	run_missed=0
 	trap finish EXIT
 	trap 'exit 1' INT TERM
+	exec 3>&1
 	marker="restrack test ${0##*/} $$"
 	echo "$marker" >/dev/kmsg
 	echo "KTAP version 1"
 	echo "1..$(($# + 1))"
 	for run_test in "$@" log_has_no_complaint; do
 		run_number=$((run_number + 1))
-		failed=
+		rm -f "$TMPDIR/failed"
 		skipped=
 		if command -v "${run_test%% *}" >/dev/null; then
 			$run_test
 		else
 			fail "there is no such test"
 		fi
-		if [ "$failed" ]; then
+		if [ -e "$TMPDIR/failed" ]; then
 			run_missed=$((run_missed + 1))
 			echo "not ok $run_number $run_test"
 		elif [ "$skipped" ]; then
@@ -265,11 +267,18 @@ idle()
 	[ "$(all "$1")" = "$2" ]
 }
 
+# of_device DEVICE: of the lines on stdin
+of_device()
+{
+	grep -E "^(link $1/|dev $1 )"
+}
+
 # list DEVICE TYPE [WORDS]: the lines of the objects, or of those with these words
 list()
 {
 	# a QP or CM_ID without a port is not in the list of a port
-	rdma resource show "$2" | grep -E "^(link $1/|dev $1 )" | grep -F -e "${3:-}"
+	rdma resource show "$2" >"$TMPDIR/list" || fail "rdma does not list $2"
+	of_device "$1" <"$TMPDIR/list" | grep -F -e "${3:-}"
 }
 
 # count DEVICE TYPE [WORDS]
@@ -294,6 +303,7 @@ expect_owned()
 {
 	device=$1
 	owner=$2
+	[ "$owner" ] || fail "objects of nobody"
 	shift 2
 	while [ $# -gt 1 ]; do
 		expect "$1 of $owner on $device" "$2" "$(owned "$device" "$1" "$owner")"

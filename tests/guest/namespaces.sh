@@ -41,15 +41,26 @@ outside_sees_all()
 	expect "GSI QPs" 1 "$(count rxe0 qp "comm [ib_core]")"
 }
 
+# list_with TYPE COMMAND...: what rdma lists where COMMAND runs it, in $TMPDIR/listed.
+# All objects are there.
+list_with()
+{
+	type=$1
+	shift
+	"$@" rdma resource show "$type" >"$TMPDIR/listed" || fail "$*: rdma does not list $type"
+	[ -s "$TMPDIR/listed" ] || fail "$*: no $type"
+	expect "$type, $*" "$(count rxe0 "$type")" "$(of_device rxe0 <"$TMPDIR/listed" | wc -l)"
+}
+
 # Lists show the pids of the reader's own namespace, and no others.
 inside_sees_its_own_owners()
 {
 	for type in ctx pd cq mr qp; do
-		inside "$init" rdma resource show $type >"$TMPDIR/$type"
+		list_with $type inside "$init"
 		expect "$type inside" "$(owned rxe0 $type "$inner")" \
-			"$(grep -c " pid $inner_pid " "$TMPDIR/$type")"
+			"$(grep -c " pid $inner_pid " "$TMPDIR/listed")"
 		expect "other pids with $type" 0 \
-			"$(grep ' pid ' "$TMPDIR/$type" | grep -vc " pid $inner_pid ")"
+			"$(grep ' pid ' "$TMPDIR/listed" | grep -vc " pid $inner_pid ")"
 	done
 }
 
@@ -60,7 +71,7 @@ says_what_lists_say()
 	line=$("$@" rdma resource show rxe0)
 	for type in ctx pd cq mr srq qp cm_id; do
 		expect "$type in the summary" \
-			"$("$@" rdma resource show $type | grep -cE "^(link rxe0/|dev rxe0 )")" \
+			"$("$@" rdma resource show $type | of_device rxe0 | wc -l)" \
 			"$(echo "$line" | sed -n "s/.* $type \\([0-9]*\\).*/\\1/p")"
 	done
 }
@@ -73,22 +84,31 @@ summary_says_what_lists_say()
 	expect "objects inside" "$(all rxe0)" "$(inside "$init" rdma resource show rxe0)"
 }
 
+# number_inside PID: asks inside for a PD of this process by its number; the answer is in
+# $TMPDIR/found
+number_inside()
+{
+	pdn=$(list rxe0 pd " pid $1 " | field pdn)
+	[ "$pdn" ] || fail "$1 has no PD"
+	inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" >"$TMPDIR/found" ||
+		fail "rdma does not find PD $pdn"
+	expect "PD $pdn" 1 "$(grep -c " pdn $pdn " "$TMPDIR/found")"
+}
+
 lookup_by_number_shows_owners_of_the_namespace()
 {
-	pdn=$(list rxe0 pd " pid $outer " | field pdn)
-	expect "PD $pdn with a pid" 0 \
-		"$(inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" | grep -c " pid ")"
-	pdn=$(list rxe0 pd " pid $inner " | field pdn)
-	expect "PD $pdn with its pid" 1 \
-		"$(inside "$init" rdma resource show pd dev rxe0 pdn "$pdn" | grep -c " pid $inner_pid ")"
+	number_inside "$outer"
+	expect "PD $pdn with a pid" 0 "$(grep -c " pid " "$TMPDIR/found")"
+	number_inside "$inner"
+	expect "PD $pdn with its pid" 1 "$(grep -c " pid $inner_pid " "$TMPDIR/found")"
 }
 
 # In a namespace without RDMA users no object has an owner.
 empty_namespace_knows_nobody()
 {
 	for type in ctx pd cq mr qp; do
-		expect "$type with a pid" 0 \
-			"$(unshare --pid --fork --mount-proc rdma resource show $type | grep -c ' pid ')"
+		list_with $type unshare --pid --fork --mount-proc
+		expect "$type with a pid" 0 "$(grep -c ' pid ' "$TMPDIR/listed")"
 	done
 	says_what_lists_say unshare --pid --fork --mount-proc
 }

@@ -47,10 +47,10 @@ remove_under()
 	if can_take_away "$removed"; then
 		remove_device "$removed" || fail "cannot remove $removed"
 		await 20 not_here "$removed" || fail "$removed is still there"
+		rdma resource show qp >"$TMPDIR/qps" || fail "rdma does not list QPs"
 		for end in "$@"; do
 			kill -0 "$end" || fail "$end went with the device"
-			expect "objects of $end" 0 \
-				"$(rdma resource show qp | grep -c " pid $end ")"
+			expect "objects of $end" 0 "$(grep -c " pid $end " "$TMPDIR/qps")"
 		done
 		stop KILL "$@"
 	else
