@@ -5,6 +5,7 @@ The parser of the kernel's kunit.py reads KTAP, one document at a time. A test w
 a result has failed.
 """
 
+import fnmatch
 import importlib
 import re
 import sys
@@ -16,9 +17,16 @@ from typing import Any
 from scripts.guest.qemu import Verdict
 from scripts.kernel.kernels import Kernel
 from scripts.paths import CHECKOUT
-from scripts.progress import say
+from scripts.progress import Failed, say
+from tests import skips
+from tests.skips import Skip
 
 TESTS = CHECKOUT / "tests/guest"
+# The scripts there that are no tests.
+HELPERS = {"lib.sh", "run.sh"}
+
+# How a suite of KUnit is declared, in Rust and in C.
+_SUITE = re.compile(r"\bkunit_tests\((\w+)\)|^\t\.name = \"(restrack_\w+)\",$", re.M)
 
 
 @dataclass(frozen=True)
@@ -41,15 +49,20 @@ class Failure:
 
 
 class Total:
-    """The counts of what ran, and the failures."""
+    """The counts of what ran, the failures and the skips."""
 
-    def __init__(self, passed: int = 0, skipped: int = 0) -> None:
-        self.passed, self.skipped = passed, skipped
+    def __init__(self, passed: int = 0) -> None:
+        self.passed = passed
+        self.skips: list[Skip] = []
         self.failures: list[Failure] = []
+
+    @property
+    def skipped(self) -> int:
+        return len(self.skips)
 
     def add(self, other: "Total") -> None:
         self.passed += other.passed
-        self.skipped += other.skipped
+        self.skips += other.skips
         self.failures += other.failures
 
     def fail(self, name: str, why: str, log: Path | None) -> None:
@@ -69,8 +82,11 @@ def _short(path: Path) -> Path:
     return path.relative_to(CHECKOUT) if path.is_relative_to(CHECKOUT) else path
 
 
-def read(source: Path, text: str, name: str, log: Path) -> Total:
-    """The total of a KTAP document; source is that of a kernel, which has the parser."""
+def read(source: Path, text: str, name: str, log: Path, script: str = "") -> Total:
+    """The total of a KTAP document; source is that of a kernel, which has the parser.
+
+    The document of a script does not name it.
+    """
     folder = str(source / "tools/testing/kunit")
     if folder not in sys.path:
         sys.path.insert(0, folder)
@@ -78,54 +94,81 @@ def read(source: Path, text: str, name: str, log: Path) -> Total:
     silent = importlib.import_module("kunit_printer").null_printer
     test = parser.parse_run_tests(text.splitlines(), silent)
     status = parser.TestStatus
-    total = Total(test.counts.passed, test.counts.skipped)
+    total = Total(test.counts.passed)
 
     def walk(test: Any, path: list[str]) -> None:
         if test.subtests:
             for sub in test.subtests:
                 walk(sub, path + [sub.name])
-        elif test.status not in (status.SUCCESS, status.SKIPPED):
+        elif test.status == status.SKIPPED:
+            total.skips.append(Skip(": ".join(path), test.skip_reason))
+        elif test.status != status.SUCCESS:
             why = {status.FAILURE: "failed", status.TEST_CRASHED: "gave no result",
                    status.NO_TESTS: "has no test"}.get(test.status, "is not KTAP")
-            total.fail(": ".join([name, *filter(None, path)]), why, log)
+            total.fail(": ".join(filter(None, [name, *path])), why, log)
 
-    walk(test, [])
-    if not total.failures and (test.counts.failed or test.counts.crashed
-                               or test.counts.errors or not test.ok_status()):
-        total.fail(name, "its KTAP is not consistent (plan and results)", log)
+    walk(test, [script] if script else [])
+    if not total.failures and (test.counts.failed or test.counts.crashed or test.counts.errors
+                               or test.counts.skipped != total.skipped or not test.ok_status()):
+        total.fail(": ".join(filter(None, (name, script))),
+                   "its KTAP is not consistent (plan and results)", log)
     return total
 
 
-def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str],
+def suites(only: str | None = None) -> set[str]:
+    """The KUnit suites in the sources, or those that match what the kernel takes as a filter."""
+    found = {name for path in (*CHECKOUT.glob("rust/**/*.rs"), *CHECKOUT.glob("tests/kunit/*.c"))
+             for names in _SUITE.findall(path.read_text()) for name in names if name}
+    wanted = {name for name in found
+              if fnmatch.fnmatchcase(name, (only or "*").partition(".")[0])}
+    if not wanted:
+        raise Failed("ONLY", f"no KUnit suite is called '{only}'", None,
+                     f"there are: {' '.join(sorted(found))}")
+    return wanted
+
+
+def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str], wanted: set[str],
           only: str | None = None) -> Total:
-    """The total of a boot with KUnit. Each module must have run a suite, unless only some ran."""
+    """The total of a boot with KUnit, where the suites that are wanted must have run."""
     total = Total()
     variant = kernel.variant.name
-    documents = sorted(verdict.results.glob("*.ktap"))
+    ran = set()
     for module in ("rdma_restrack", *modules):
-        mine = [d for d in documents if d.name.startswith(f"{module}.")]
-        if not mine:
-            if not only:
-                total.fail(f"{variant}: {module}", "ran no KUnit suite", verdict.log)
-            continue
         before, bad = total.passed, len(total.failures)
+        mine = sorted(verdict.results.glob(f"{module}.*.ktap"))
         for document in mine:
+            ran.add(document.name.split(".")[1])
             total.add(read(kernel.source, document.read_text(errors="replace"), variant, document))
         say(f"  {variant}: {module}: {len(mine)} suites, {total.passed - before} passed, "
             f"{len(total.failures) - bad} failed")
+    for names, why in ((wanted - ran, "did not run"),
+                       (ran - wanted, "ran, and the sources do not say so")):
+        if names:
+            total.fail(f"{variant}: {', '.join(sorted(names))}", why, verdict.log)
     if verdict.why:
         total.fail(f"{variant}: KUnit", verdict.why, verdict.log)
+    judge_skips(kernel, total, set() if verdict.why or only and "." in only else ran, verdict.log)
     return total
 
 
+def judge_skips(kernel: Kernel, total: Total, ran: Iterable[str], log: Path) -> None:
+    """Adds a failure for each test that skipped and may not, or did not and should have."""
+    for one in skips.wrong(total.skips, skips.allowed(kernel.variant.kernel), ran):
+        total.fail(f"{kernel.variant.name}: {one.test}", one.reason, log)
+
+
 def guest_tests() -> list[GuestTest]:
-    """The guest tests, in the order in which they run."""
+    """The guest tests: all scripts in the folder but two."""
     found = []
     for path in sorted(TESTS.glob("*.sh")):
-        if path.stat().st_mode & 0o111:
-            head = "".join(path.open().readlines()[:20])
-            limit = re.search(r"^# time limit: (\d+)", head, re.M)
-            found.append(GuestTest(path, int(limit[1]) if limit else 60))
+        if path.name in HELPERS:
+            continue
+        if not path.stat().st_mode & 0o111:
+            raise Failed("guest tests", f"{path.name} is not executable", None,
+                         f"chmod +x {_short(path)}")
+        head = "\n".join(path.read_text().splitlines()[:20])
+        limit = re.search(r"^# time limit: (\d+)", head, re.M)
+        found.append(GuestTest(path, int(limit[1]) if limit else 60))
     return found
 
 
@@ -144,12 +187,13 @@ def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Total:
         if not done.exists():
             total.fail(name, verdict.why or "did not end", verdict.log)
             continue
-        one = read(kernel.source, log.read_text(errors="replace"), name, log)
+        one = read(kernel.source, log.read_text(errors="replace"), variant, log, test.name)
         for line in said.read_text().splitlines() if said.exists() else ():
             one.fail(name, line, log)
         code = int(done.read_text())
         if code and not one.failures:
             one.fail(name, f"ended with code {code}", log)
+        judge_skips(kernel, one, [] if one.failures else [test.name], log)
         total.add(one)
         say(f"  {name}: {one.passed} passed, {len(one.failures)} failed"
             + (f", {one.skipped} skipped" if one.skipped else ""))

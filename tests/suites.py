@@ -40,6 +40,7 @@ NO_KUNIT = "kunit.enable=0"
 def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, limit: int = 300,
           only: str | None = None, name: str = "kunit") -> Total:
     """Runs the KUnit suites whose names match only, or all; race is in seconds."""
+    wanted = results.suites(only)
     words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
     say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
@@ -52,7 +53,7 @@ def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, lim
                f" kunit.filter_glob={only or 'restrack_*'}")
     verdict = qemu.boot(asked, made.folder, name, words, limit=limit,
                         machine=qemu.Machine(cpus=4, cmdline=cmdline))
-    return results.kunit(asked, verdict, made.kunit, only)
+    return results.kunit(asked, verdict, made.kunit, wanted, only)
 
 
 def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[GuestTest]) -> Total:
@@ -82,7 +83,7 @@ def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> 
     tests = [dataclasses.replace(test, limit=limit) for test in results.guest_tests()
              if test.name == "vanish"]
     if not tests:
-        raise Failed("soak", f"vanish.sh is not among the tests in {results.TESTS}")
+        raise Failed("soak", f"there is no vanish.sh in {results.TESTS}")
     say(f"{rounds} rounds of devices that vanish on {asked.variant.name}, part {part} ...")
     verdict = qemu.boot(asked, made.folder, f"vanish-{part}",
                         f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "

@@ -15,6 +15,7 @@ from scripts.guest.qemu import Verdict
 from scripts.kernel.buildroot import BuildRoot
 from scripts.kernel.kernels import Kernel, Variant
 from tests import results
+from tests.skips import Skip
 
 SOURCE = Path(os.environ["KERNEL_SOURCE"])
 NOWHERE = Path("/nonexistent")
@@ -35,6 +36,13 @@ class Documents(unittest.TestCase):
 
     def test_passed_and_skipped(self) -> None:
         self.assertEqual(self._read(suite("ok 1 a", "ok 2 b", "ok 3 c # SKIP why")), (2, 1, []))
+
+    def test_skip_has_a_name_and_a_reason(self) -> None:
+        found = results.read(SOURCE, suite("ok 1 a # SKIP", "ok 2 b # SKIP no # b"), "k", NOWHERE)
+        self.assertEqual(found.skips, [Skip("s: a", ""), Skip("s: b", "no # b")])
+        flat = "KTAP version 1\n1..1\nok 1 a rxe # SKIP why\n"
+        found = results.read(SOURCE, flat, "k", NOWHERE, "t")
+        self.assertEqual(found.skips, [Skip("t: a rxe", "why")])
 
     def test_failed(self) -> None:
         self.assertEqual(self._read(suite("ok 1 a", "not ok 2 b", end="not ok 1 s")),
@@ -81,21 +89,34 @@ class Guest(unittest.TestCase):
     def _whys(self, total: results.Total) -> list[str]:
         return [one.why for one in total.failures]
 
+    def _kunit(self, *wanted: str, why: str = "", only: str | None = None) -> results.Total:
+        return results.kunit(KERNEL, self._verdict(why), ["other"], set(wanted), only)
+
     def test_suites_of_each_module(self) -> None:
         self._write(rdma_restrack__a__ktap=suite("ok 1 a"), rdma_restrack__b__ktap=suite("ok 1 b"),
                     other__c__ktap=suite("ok 1 c"))
-        total = results.kunit(KERNEL, self._verdict(), ["other"])
+        total = self._kunit("a", "b", "c")
         self.assertEqual((total.passed, total.failures), (3, []))
 
-    def test_module_that_ran_no_suite(self) -> None:
+    def test_suite_that_did_not_run(self) -> None:
         self._write(rdma_restrack__a__ktap=suite("ok 1 a"))
-        self.assertEqual(self._whys(results.kunit(KERNEL, self._verdict(), ["other"])),
-                         ["ran no KUnit suite"])
-        self.assertFalse(results.kunit(KERNEL, self._verdict(), ["other"], only="a").failures)
+        self.assertEqual(self._whys(self._kunit("a", "b")), ["did not run"])
+
+    def test_suite_that_nobody_expects(self) -> None:
+        self._write(rdma_restrack__a__ktap=suite("ok 1 a"), other__b__ktap=suite("ok 1 b"))
+        self.assertEqual(self._whys(self._kunit("a")), ["ran, and the sources do not say so"])
 
     def test_boot_with_suites_that_failed(self) -> None:
         self._write(rdma_restrack__a__ktap=suite("ok 1 a"))
-        self.assertEqual(self._whys(results.kunit(KERNEL, self._verdict("panic"), [])), ["panic"])
+        self.assertEqual(self._whys(self._kunit("a", why="panic")), ["panic"])
+
+    def test_suite_that_skips_and_may_not(self) -> None:
+        self._write(rdma_restrack__a__ktap=suite("ok 1 a", "ok 2 b # SKIP why"))
+        self.assertEqual(self._whys(self._kunit("a")), ["may not skip here (why)"])
+
+    def test_script_that_skips_and_may_not(self) -> None:
+        self._write(t__log="KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP why\n", t__code="0\n")
+        self.assertEqual(self._whys(self._guest()), ["may not skip here (why)"])
 
     def _guest(self, why: str = "") -> results.Total:
         return results.guest(KERNEL, self._verdict(why), [results.GuestTest(Path("t.sh"), 60)])
