@@ -10,7 +10,7 @@ endif
 PYTHON ?= python3
 
 # What the targets read; on the command line or in the environment.
-export SERIES KERNEL LLVM KDIR ONLY V
+export SERIES KERNEL LLVM KDIR ONLY SEED V
 
 TARGETS := $(shell sed -n 's/^@target("\(.*\)")$$/\1/p' scripts/targets.py)
 

@@ -31,6 +31,7 @@ Variables:
   ONLY=<words>      'compare': only these workloads, e.g. "memory killed-siw rping*";
                     'kunit': only suites with such a name, e.g. restrack_c_*;
                     'mutants': only those whose name matches this
+  SEED=<number>     'test', 'kunit', 'soak': make the same random choices again
   V=1               show the commands
 Logs are in build/logs; downloads and kernels are in {cache}.
 """

@@ -8,6 +8,8 @@ import concurrent.futures
 import dataclasses
 import functools
 import os
+import random
+import re
 import time
 from collections.abc import Callable, Iterable
 
@@ -37,6 +39,17 @@ ROUNDS = 500
 NO_KUNIT = "kunit.enable=0"
 
 
+@functools.cache
+def seed() -> int:
+    """What all that is chosen at random follows from: SEED=, or a random number."""
+    given = os.environ.get("SEED", "")
+    if given and not re.fullmatch("[1-9][0-9]{0,9}", given):
+        raise Failed("SEED", f"'{given}' is not a number from 1 to 9999999999")
+    number = int(given or random.randrange(1, 1 << 32))
+    say(f"SEED={number} makes the same random choices again")
+    return number
+
+
 def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, limit: int = 300,
           only: str | None = None, name: str = "kunit") -> Total:
     """Runs the KUnit suites whose names match only, or all; race is in seconds."""
@@ -48,6 +61,7 @@ def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, lim
     # modprobe waits for the suites of a module, which is no hang.
     longest = max(race, steps // 10_000 * slower)
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
+               f"rdma_restrack_kunit.seed={seed()} rdma_restrack.model_seed={seed()} "
                f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
                # Not the suites of the kernel: one fails with PREEMPT_RT.
                f" kunit.filter_glob={only or 'restrack_*'}")
@@ -63,7 +77,8 @@ def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[Guest
     slower = SLOWER.get(asked.variant.kernel, 1)
     limit = 60 + sum(test.limit for test in tests) * slower
     verdict = qemu.boot(asked, made.folder, f"guest-{part}",
-                        f"TESTS='{names}' SLOWER={slower} exec bash $CHECKOUT/tests/guest/run.sh",
+                        f"export SEED={seed()}; TESTS='{names}' SLOWER={slower} "
+                        "exec bash $CHECKOUT/tests/guest/run.sh",
                         limit=limit, machine=qemu.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
 
@@ -86,8 +101,9 @@ def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> 
         raise Failed("soak", f"there is no vanish.sh in {results.TESTS}")
     say(f"{rounds} rounds of devices that vanish on {asked.variant.name}, part {part} ...")
     verdict = qemu.boot(asked, made.folder, f"vanish-{part}",
-                        f"TESTS=vanish.sh ROUNDS={rounds} LIMIT={limit} "
-                        "exec bash $CHECKOUT/tests/guest/run.sh", limit=limit + 60,
+                        # Each guest does something else.
+                        f"export SEED={seed() + part - 1} ROUNDS={rounds}; TESTS=vanish.sh "
+                        f"LIMIT={limit} exec bash $CHECKOUT/tests/guest/run.sh", limit=limit + 60,
                         machine=qemu.Machine(cmdline=NO_KUNIT))
     return results.guest(asked, verdict, tests)
 
@@ -146,6 +162,7 @@ def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
 def _run(jobs: Iterable[Callable[[], Total]]) -> Total:
     """The total of the jobs; as many run at a time as there are processors."""
     total = Total()
+    seed()      # the threads may not choose one each
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
             for done in [pool.submit(job) for job in jobs]:

@@ -7,7 +7,8 @@
 In each round a device of each kind is made on the network device n<kind>, which
 has that address; processes connect over it, and some are killed before it is
 removed, the others while it is. Prints a line for each round, as KTAP has them;
-says what went wrong, and ends with code 1 then.
+says what went wrong, and ends with code 1 then. SEED, which it prints, says what it
+chooses at random; the rest is up to the kernel's scheduler.
 
 It uses netlink, for it takes longer to start a tool than to do its work.
 """
@@ -149,6 +150,9 @@ def vanish(kind: str, address: str, with_objects: bool) -> None:
 
 
 def main(rounds: str, *devices: str) -> None:
+    seed = int(os.environ.get("SEED") or random.randrange(1, 1 << 32))
+    random.seed(seed)
+    print(f"# SEED={seed}", flush=True)
     for number in range(1, int(rounds) + 1):
         try:
             for device in devices:

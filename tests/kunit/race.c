@@ -12,10 +12,9 @@
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
-#include <linux/prandom.h>
-#include <linux/random.h>
 #include "mock_device.h"
 #include "mock_owner.h"
+#include "seed.h"
 
 static unsigned int race_seconds = 5;
 module_param(race_seconds, uint, 0444);
@@ -671,6 +670,7 @@ static void threads_at_once_break_nothing(struct kunit *test)
 {
 	struct race *race = new_race(test);
 	unsigned long end = jiffies + race_seconds * HZ;
+	u64 seed = random_seed(test);
 	struct mock_owner **owner;
 	struct mock_call **call;
 	struct racer *racer;
@@ -686,7 +686,7 @@ static void threads_at_once_break_nothing(struct kunit *test)
 	for (i = 0; i < race_threads; i++) {
 		owner[i] = mock_owner(test);
 		racer[i].race = race;
-		prandom_seed_state(&racer[i].random, get_random_u64());
+		seed_stream(&racer[i].random, seed, i);
 	}
 	do {
 		add_staying(race);

@@ -4,10 +4,10 @@
  * first step to its last exactly once, whatever else comes and goes.
  */
 
-#include <linux/random.h>
 #include <linux/sort.h>
 #include "mock_device.h"
 #include "mock_owner.h"
+#include "seed.h"
 
 static struct rdma_restrack_entry *step(struct ib_device *dev, u64 *cursor)
 {
@@ -338,9 +338,15 @@ static void walk_visits_one_type_only(struct kunit *test)
 
 struct churn {
 	struct mock_crowd *crowd;
+	struct rnd_state random;
 	unsigned int rounds;
 	bool stop;
 };
+
+static u32 pick(struct churn *churn, u32 ceiling)
+{
+	return prandom_u32_state(&churn->random) % ceiling;
+}
 
 /* Takes the odd ones of the crowd out and in, at random. */
 static void churn_without_end(void *data)
@@ -350,14 +356,14 @@ static void churn_without_end(void *data)
 	unsigned int j;
 
 	while (!READ_ONCE(churn->stop)) {
-		j = get_random_u32_below(crowd->nr) | 1;
+		j = pick(churn, crowd->nr) | 1;
 		if (!crowd->qp[j].res.valid)
 			mock_crowd_add(crowd, j, j * 5);
-		else if (get_random_u32_below(4))
+		else if (pick(churn, 4))
 			rdma_restrack_del(&crowd->qp[j].res);
 		else {
 			rdma_restrack_begin_del(&crowd->qp[j].res);
-			if (get_random_u32_below(2))
+			if (pick(churn, 2))
 				rdma_restrack_abort_del(&crowd->qp[j].res);
 			else
 				rdma_restrack_commit_del(&crowd->qp[j].res);
@@ -380,6 +386,7 @@ static void walk_is_exact_beside_another_thread(struct kunit *test)
 	for (i = 0; i < crowd->nr; i += 2)
 		mock_crowd_add(crowd, i, i * 5);
 	churn->crowd = crowd;
+	seed_stream(&churn->random, random_seed(test), 0);
 	call = mock_start(test, mock_owner(test), churn_without_end, churn);
 	KUNIT_EXPECT_TRUE(test, mock_await(READ_ONCE(churn->rounds) > 100));
 	for (round = 0; round < 100; round++) {
