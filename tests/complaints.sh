@@ -11,6 +11,30 @@ bad_messages() {
 	grep -E -f "$TMPDIR/bad"
 }
 
+# Fails, and says so, if a checker of this kernel is off. lockdep and kmemleak switch
+# themselves off when they run out of memory, and nothing else says so.
+checkers_are_on() {
+	off=
+	case $KERNEL in
+	debug* | kasan | kcsan)
+		grep -q '^ debug_locks: *1$' /proc/lockdep_stats || off="$off lockdep"
+		;;
+	esac
+	case $KERNEL in
+	kasan)
+		# Neither a leak nor a scan: an enabled kmemleak takes this, too.
+		echo stack=on >/sys/kernel/debug/kmemleak || off="$off kmemleak"
+		dmesg | grep -q 'KernelAddressSanitizer initialized' || off="$off KASAN"
+		;;
+	kcsan)
+		grep -q '^enabled: 1$' /sys/kernel/debug/kcsan || off="$off KCSAN"
+		;;
+	esac
+	[ "$off" ] || return 0
+	echo "off, where it should be on:$off"
+	return 1
+}
+
 # Prints leaked memory, and keeps it in $RESULTS/kmemleak.log; fails if there is any.
 no_leaks() {
 	[ -w /sys/kernel/debug/kmemleak ] || return 0
@@ -22,7 +46,7 @@ no_leaks() {
 	done
 	cat /sys/kernel/debug/kmemleak >"$RESULTS/kmemleak.log"
 	[ -s "$RESULTS/kmemleak.log" ] || return 0
-	echo "memory has been leaked, see kmemleak.log:"
 	grep -A1 '^unreferenced' "$RESULTS/kmemleak.log" | head -20
+	echo "memory has been leaked, see kmemleak.log"
 	return 1
 }

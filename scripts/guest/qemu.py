@@ -281,9 +281,13 @@ def complaint(code: int | None, late: bool, limit: float | None, messages: Path,
         served = messages.with_name("virtiofsd.log")
         if served.exists() and "ERROR" in (said := served.read_text(errors="replace")):
             return said.strip().splitlines()[0][:160]
-        last = output.read_text(errors="replace").strip().splitlines() if output.exists() else []
-        return "the guest ended without a verdict" + \
-            (f"; its last words: {last[-1][:120]}" if last else "")
+        return f"the guest ended without a verdict{_last_words(output)}"
     if code:
-        return f"the command in the guest ended with code {code}"
+        return f"the command in the guest ended with code {code}{_last_words(output)}"
     return ""
+
+
+def _last_words(output: Path) -> str:
+    """The last line that a guest printed, as the end of a sentence."""
+    said = output.read_text(errors="replace").strip().splitlines() if output.exists() else []
+    return f"; its last words: {said[-1][:120]}" if said else ""

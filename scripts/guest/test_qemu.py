@@ -73,7 +73,8 @@ class Boot(unittest.TestCase):
         self.assertEqual(self._complaint(0), "")
 
     def test_code_of_the_command(self) -> None:
-        self.assertIn("code 3", self._complaint(3))
+        self.output.write_text("one\ntwo\n")
+        self.assertIn("code 3; its last words: two", self._complaint(3))
 
     def test_time_limit(self) -> None:
         self.assertIn("60 s", self._complaint(None, late=True))

@@ -78,7 +78,8 @@ export TMPDIR
 for test in ${TESTS:-*.sh}; do
 	[ ! -x "$test" ] || run "./$test"
 done
-no_leaks
-failed=$?
+failed=0
+checkers_are_on || failed=1
+no_leaks || failed=1
 dmesg >"$RESULTS/dmesg.log"
 exit $failed

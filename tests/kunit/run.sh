@@ -62,6 +62,7 @@ for module in $loaded; do
 		failed=1
 	}
 done
+checkers_are_on || failed=1
 no_leaks || failed=1
 dmesg >"$RESULTS/dmesg.log"
 exit $failed
