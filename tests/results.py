@@ -35,6 +35,7 @@ class GuestTest:
 
     path: Path
     limit: int      # seconds
+    takes: int      # seconds, on the debug kernel without KVM
 
     @property
     def name(self) -> str:
@@ -141,6 +142,9 @@ def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str], wanted: set[
             total.add(read(kernel.source, document.read_text(errors="replace"), variant, document))
         say(f"  {variant}: {module}: {len(mine)} suites, {total.passed - before} passed, "
             f"{len(total.failures) - bad} failed")
+    messages = verdict.results / "dmesg.log"
+    if messages.exists():
+        say(f"  {variant}: {longest(messages.read_text(errors='replace'))}")
     for names, why in ((wanted - ran, "did not run"),
                        (ran - wanted, "ran, and the sources do not say so")):
         if names:
@@ -149,6 +153,21 @@ def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str], wanted: set[
         total.fail(f"{variant}: KUnit", verdict.why, verdict.log)
     judge_skips(kernel, total, set() if verdict.why or only and "." in only else ran, verdict.log)
     return total
+
+
+def longest(messages: str) -> str:
+    """What the kernel's messages say of how long suites took: those of a second or more."""
+    begins, took = {}, {}
+    for time, begun, ended in re.findall(
+            r"^\[ *(\d+\.\d+)\] (?:    # Subtest: (\w+)|(?:not )?ok \d+ (\w+))", messages, re.M):
+        if begun:
+            begins[begun] = float(time)
+        elif ended in begins:
+            took[ended] = float(time) - begins[ended]
+    names = [name for name in sorted(took, key=lambda name: -took[name]) if took[name] >= 1]
+    rest = sum(took.values()) - sum(took[name] for name in names)
+    return ", ".join([*(f"{name} {took[name]:.0f} s" for name in names),
+                      f"{len(took) - len(names)} other suites {rest:.0f} s"])
 
 
 def judge_skips(kernel: Kernel, total: Total, ran: Iterable[str], log: Path) -> None:
@@ -167,8 +186,11 @@ def guest_tests() -> list[GuestTest]:
             raise Failed("guest tests", f"{path.name} is not executable", None,
                          f"chmod +x {_short(path)}")
         head = "\n".join(path.read_text().splitlines()[:20])
-        limit = re.search(r"^# time limit: (\d+)", head, re.M)
-        found.append(GuestTest(path, int(limit[1]) if limit else 60))
+        fields = dict(re.findall(r"^# (time limit|takes): (\d+)\b", head, re.M))
+        if len(fields) < 2:
+            raise Failed("guest tests", f"the head of {_short(path)} does not have both "
+                         "'# time limit: <seconds>' and '# takes: <seconds>'")
+        found.append(GuestTest(path, int(fields["time limit"]), int(fields["takes"])))
     return found
 
 
@@ -195,8 +217,9 @@ def guest(kernel: Kernel, verdict: Verdict, tests: list[GuestTest]) -> Total:
             one.fail(name, f"ended with code {code}", log)
         judge_skips(kernel, one, [] if one.failures else [test.name], log)
         total.add(one)
+        took = (verdict.results / f"{test.name}.seconds").read_text().strip()
         say(f"  {name}: {one.passed} passed, {len(one.failures)} failed"
-            + (f", {one.skipped} skipped" if one.skipped else ""))
+            + (f", {one.skipped} skipped" if one.skipped else "") + f", {took} s")
     if verdict.why and not total.failures:
         total.fail(f"{variant}: guest", verdict.why, verdict.log)
     return total

@@ -7,11 +7,12 @@ Several guests run at a time, for a guest test keeps only one processor busy.
 import concurrent.futures
 import dataclasses
 import functools
+import math
 import os
 import random
 import re
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from scripts.guest import qemu
 from scripts.kernel import kernels, modules, packages
@@ -26,14 +27,28 @@ MATRIX = tuple(kernels.Variant(series, name, llvm)
                for series in reversed(packages.KNOWN_SERIES)
                for name, llvm in (("stock", False), ("debug", False), ("debug", True)))
 
-# Guests in which the guest tests of one kernel run.
-PARTS = 2
+# Scripts run in one guest until they take so many seconds. More guests mean more boots,
+# fewer that some processors have nothing to do in the end.
+PART = 150
+
+# Seconds for what is not a test, from the boot to the end of a guest; and for the KUnit
+# suites but the race.
+BOOT, KUNIT = 10, 70
+
+# How long the guest tests take on a kernel, as a part of what they say in their heads.
+SPEED = {"stock": 0.4, "stock-rt": 0.5}
+
+# Guests of `make soak` that do nothing but vanish.sh.
+VANISHING = 2
 
 # How many times as long the tests may take on slow kernels.
 SLOWER = {"kasan": 4, "kcsan": 4}
 
 # Rounds of vanish.sh in `make soak`, in all guests together.
 ROUNDS = 500
+
+# Seconds of races in `make test`.
+RACE = 30
 
 # For guests that load the modules, but not for their suites.
 NO_KUNIT = "kunit.enable=0"
@@ -55,7 +70,9 @@ def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, lim
     """Runs the KUnit suites whose names match only, or all; race is in seconds."""
     wanted = results.suites(only)
     words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
-    say(f"KUnit on {asked.variant.name}{f', {only}' if only else ''} ...")
+    what = f"KUnit on {asked.variant.name}{f', {only}' if only else ''}"
+    say(f"{what} ...")
+    begin = time.monotonic()
     slower = SLOWER.get(asked.variant.kernel, 1)
     limit *= slower
     # modprobe waits for the suites of a module, which is no hang.
@@ -67,6 +84,7 @@ def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, lim
                f" kunit.filter_glob={only or 'restrack_*'}")
     verdict = qemu.boot(asked, made.folder, name, words, limit=limit,
                         machine=qemu.Machine(cpus=4, cmdline=cmdline))
+    say(f"{what}: {clock(time.monotonic() - begin)}")
     return results.kunit(asked, verdict, made.kunit, wanted, only)
 
 
@@ -76,21 +94,27 @@ def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[Guest
     say(f"guest tests on {asked.variant.name}, part {part} ...")
     slower = SLOWER.get(asked.variant.kernel, 1)
     limit = 60 + sum(test.limit for test in tests) * slower
+    begin = time.monotonic()
     verdict = qemu.boot(asked, made.folder, f"guest-{part}",
                         f"export SEED={seed()}; TESTS='{names}' SLOWER={slower} "
                         "exec bash $CHECKOUT/tests/guest/run.sh",
                         limit=limit, machine=qemu.Machine(cmdline=NO_KUNIT))
+    say(f"guest tests on {asked.variant.name}, part {part}: {clock(time.monotonic() - begin)}")
     return results.guest(asked, verdict, tests)
 
 
-def _parts() -> list[list[GuestTest]]:
-    """The guest tests, in parts that take about the same time."""
-    parts: list[list[GuestTest]] = [[] for _ in range(PARTS)]
-    for test in sorted(results.guest_tests(), key=lambda test: -test.limit):
-        min(parts, key=lambda part: sum(test.limit for test in part)).append(test)
-    if not all(parts):
-        raise Failed("guest tests", f"there are too few in {results.TESTS}")
-    return parts
+def takes(tests: Iterable[GuestTest]) -> int:
+    """The seconds that these tests take, by what they say."""
+    return sum(test.takes for test in tests)
+
+
+def parts(tests: Sequence[GuestTest], speed: float) -> list[list[GuestTest]]:
+    """The tests, in parts that take about the same time."""
+    nr = min(len(tests), math.ceil(takes(tests) * speed / PART))
+    found: list[list[GuestTest]] = [[] for _ in range(nr)]
+    for test in sorted(tests, key=lambda test: -test.takes):
+        min(found, key=takes).append(test)
+    return found
 
 
 def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> Total:
@@ -111,12 +135,12 @@ def vanish(asked: Kernel, made: Modules, part: int, rounds: int, limit: int) -> 
 def soak(asked: Kernel, made: Modules) -> int:
     """Runs what takes long: races, random steps, and vanish.sh; returns the exit code."""
     return _run([
-        *(functools.partial(vanish, asked, made, part + 1, ROUNDS // PARTS, limit=7200)
-          for part in range(PARTS)),
-        functools.partial(kunit, asked, made, steps=10_000_000, limit=5400,
-                          only="restrack_model", name="model"),
-        functools.partial(kunit, asked, made, race=600, limit=1800,
-                          only="restrack_c_race", name="race"),
+        *(Job(7200, functools.partial(vanish, asked, made, part + 1, ROUNDS // VANISHING,
+                                      limit=7200)) for part in range(VANISHING)),
+        Job(5400, functools.partial(kunit, asked, made, steps=10_000_000, limit=5400,
+                                    only="restrack_model", name="model")),
+        Job(1800, functools.partial(kunit, asked, made, race=600, limit=1800,
+                                    only="restrack_c_race", name="race")),
     ]).conclude()
 
 
@@ -148,24 +172,37 @@ def matrix(get: Callable[[Variant], Kernel]) -> int:
     return total.conclude()
 
 
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A guest, and about how many seconds it takes."""
+
+    takes: float
+    work: Callable[[], Total]
+
+
 def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
     """Runs all tests on kernels, which are given with their modules."""
     jobs = []
     for asked, made in built:
-        jobs += [functools.partial(guest_tests, asked, made, number + 1, part)
-                 for number, part in enumerate(_parts())]
+        speed = SPEED.get(asked.variant.kernel, 1)
+        slower = SLOWER.get(asked.variant.kernel, 1)
+        for number, part in enumerate(parts(results.guest_tests(), speed), 1):
+            jobs.append(Job((BOOT + takes(part) * speed) * slower,
+                            functools.partial(guest_tests, asked, made, number, part)))
         if made.kunit:
-            jobs.append(functools.partial(kunit, asked, made, race=30))
+            jobs.append(Job((BOOT + KUNIT) * slower + RACE,
+                            functools.partial(kunit, asked, made, race=RACE)))
     return _run(jobs)
 
 
-def _run(jobs: Iterable[Callable[[], Total]]) -> Total:
-    """The total of the jobs; as many run at a time as there are processors."""
+def _run(jobs: Iterable[Job]) -> Total:
+    """The total of the jobs; as many run at a time as there are processors, the longest first."""
     total = Total()
     seed()      # the threads may not choose one each
+    longest_first = sorted(jobs, key=lambda job: -job.takes)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         try:
-            for done in [pool.submit(job) for job in jobs]:
+            for done in [pool.submit(job.work) for job in longest_first]:
                 total.add(done.result())
         except BaseException:
             qemu.stop_all()

@@ -110,19 +110,26 @@ class Guest(unittest.TestCase):
         self._write(rdma_restrack__a__ktap=suite("ok 1 a"))
         self.assertEqual(self._whys(self._kunit("a", why="panic")), ["panic"])
 
+    def test_times_of_suites(self) -> None:
+        self.assertEqual(results.longest(
+            "[    1.0]     # Subtest: a\n[    2.0]     ok 1 b\n[    9.2] ok 1 a\n"
+            "[   10.0]     # Subtest: b\n[   10.4] ok 1 b\n"
+            "[   11.0]     # Subtest: c\n[  111.0] not ok 1 c\n"),
+            "c 100 s, a 8 s, 1 other suites 0 s")
+
     def test_suite_that_skips_and_may_not(self) -> None:
         self._write(rdma_restrack__a__ktap=suite("ok 1 a", "ok 2 b # SKIP why"))
         self.assertEqual(self._whys(self._kunit("a")), ["may not skip here (why)"])
 
     def test_script_that_skips_and_may_not(self) -> None:
-        self._write(t__log="KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP why\n", t__code="0\n")
+        self._write(t__log="KTAP version 1\n1..2\nok 1 a\nok 2 b # SKIP why\n", t__code="0\n", t__seconds="9\n")
         self.assertEqual(self._whys(self._guest()), ["may not skip here (why)"])
 
     def _guest(self, why: str = "") -> results.Total:
-        return results.guest(KERNEL, self._verdict(why), [results.GuestTest(Path("t.sh"), 60)])
+        return results.guest(KERNEL, self._verdict(why), [results.GuestTest(Path("t.sh"), 60, 9)])
 
     def test_script_that_passed(self) -> None:
-        self._write(t__log="KTAP version 1\n1..1\nok 1 a\n", t__code="0\n")
+        self._write(t__log="KTAP version 1\n1..1\nok 1 a\n", t__code="0\n", t__seconds="9\n")
         self.assertEqual((self._guest().passed, self._guest().failures), (1, []))
 
     def test_script_that_did_not_run_or_end(self) -> None:
@@ -132,7 +139,7 @@ class Guest(unittest.TestCase):
         self.assertEqual(self._whys(self._guest("panic")), ["panic"])
 
     def test_code_and_complaints(self) -> None:
-        self._write(t__log="KTAP version 1\n1..1\nok 1 a\n", t__code="2\n")
+        self._write(t__log="KTAP version 1\n1..1\nok 1 a\n", t__code="2\n", t__seconds="9\n")
         self.assertEqual(self._whys(self._guest()), ["ended with code 2"])
         self._write(t__complaint="left a\nleft b\n")
         self.assertEqual(self._whys(self._guest()), ["left a", "left b"])

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 120
 #
 # Both ends of connections, made with the programs that people use, over each kind
 # of device: each end is listed with its objects while it lives, and not after.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 195
 #
 # Lists while objects come and go, read through netlink and with rdma: each is a
 # snapshot in ascending order, comes to its end, and shows all objects that are

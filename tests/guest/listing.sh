@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 35
 #
 # The lists of objects are complete and well-formed, and each object in them is
 # found by its number.

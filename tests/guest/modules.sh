@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 20
 #
 # The modules: what loads what, what is refused to be unloaded, and that the kernel
 # never has two trackers.

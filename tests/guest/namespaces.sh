@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 60
 #
 # What a reader in a PID namespace sees: all objects are listed and counted. An
 # owner is shown only if it has a pid in that namespace, and under that pid.

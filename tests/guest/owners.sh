@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 165
 #
 # Owners: objects of processes are shown with pid and name, objects of the kernel
 # with a name; all objects of a process go with it.

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 90
 #
 # Devices that are removed while they are in use: nothing hangs, nothing is left,
 # and the kernel does not complain (which the last test checks).

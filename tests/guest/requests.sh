@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 300
+# takes: 55
 #
 # Requests that fail late: a create whose answer cannot be written, and an MR that
 # the driver refuses to deregister.

@@ -3,9 +3,9 @@
 #
 # Runs the executable tests/guest/*.sh, or those in $TESTS, one after the other. Each
 # begins without RDMA modules and with no network device but lo. $RESULTS gets for each
-# <test>.log (its output), <test>.code (its exit code, when it has ended) and
-# <test>.complaint (lines about what it did not notice itself). $LIMIT replaces the time
-# limits of the tests; each is $SLOWER times as long.
+# <test>.log (its output), <test>.seconds (how long it took), <test>.code (its exit code,
+# when it has ended) and <test>.complaint (lines about what it did not notice itself).
+# $LIMIT replaces the time limits of the tests; each is $SLOWER times as long.
 set -u
 . "$CHECKOUT/tests/complaints.sh"
 cd "$CHECKOUT/tests/guest" || exit 1
@@ -39,7 +39,7 @@ clean_up() {
 }
 
 run() {
-	local test=$1 name limit code since
+	local test=$1 name limit code since begin=$SECONDS
 	name=$(basename "$test" .sh)
 	limit=${LIMIT:-$(sed -n '1,20s/^# time limit: \([0-9]*\).*/\1/p' "$test")}
 	limit=$((${limit:-60} * ${SLOWER:-1}))
@@ -70,6 +70,7 @@ run() {
 	fi
 	[ -s "$complaint" ] || rm -f "$complaint"
 	rm -rf "$TMPDIR"
+	echo $((SECONDS - begin)) >"$RESULTS/$name.seconds"
 	echo $code >"$RESULTS/$name.code"
 	echo "=== $name: $code"
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0
 # time limit: 600
+# takes: 30
 #
 # Devices that come and go again and again, each time with connections open, while
 # lists are read, and processes are killed before, during and after the removal.
