@@ -19,15 +19,12 @@ import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from scripts.paths import cache_folder
 from scripts.progress import say
 
 STAMP = ".complete"
 
-
-def folder() -> Path:
-    """The folder of the cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "rdma_restrack"
+folder = cache_folder
 
 
 def key(*parts: object) -> str:

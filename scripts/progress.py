@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn, Self
 
+from scripts import disk
 from scripts.paths import LOGS
 
 # A word of a command line.
@@ -78,6 +79,8 @@ class Step:
         took = time.monotonic() - self._start
         if error is None:
             say(f"{self.name}: done in {took:.1f} s")
+        elif isinstance(error, OSError):
+            self.fail(*disk.explain(error))
 
     def _show_life(self) -> None:
         terminal = sys.stdout.isatty() and not VERBOSE
@@ -89,7 +92,9 @@ class Step:
                 say(f"{self.name}: still at it after {took} ({self.log})")
 
     def fail(self, why: str, hint: str | None = None) -> NoReturn:
-        """Ends the step with an error."""
+        """Ends the step with an error. A full disk is the reason for all other reasons."""
+        if full := disk.complaint(self._said()):
+            why, hint = full, disk.HINT
         raise Failed(self.name, why, self.log, hint)
 
     def note(self, text: str) -> None:
@@ -116,10 +121,13 @@ class Step:
 
     def last_words(self) -> str:
         """The line of the log that most likely says why a command failed."""
-        text = self.log.read_text(errors="replace")
-        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        lines = [line.strip() for line in self._said().splitlines() if line.strip()]
         for line in lines:
             if not line.startswith("+ ") and any(
                     word in line for word in ("error:", "error[", "Error:", "E: ", "fatal:")):
                 return line[:200]
         return lines[-1][:200] if lines else "it said nothing"
+
+    def _said(self) -> str:
+        """The text of the log."""
+        return self.log.read_text(errors="replace") if self.log.exists() else ""

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import cache, checks, host
+from scripts import cache, checks, disk, host, program
 from scripts.guest import qemu
 from scripts.kernel import kernels, modules
 from scripts.kernel.kernels import Kernel
@@ -198,13 +198,11 @@ def main(name: str) -> int:
     """
     with cache.lock(BUILD / ".lock", "this checkout"):
         done = TARGETS[name]()
-    return (done() if callable(done) else done) or 0
+    code = (done() if callable(done) else done) or 0
+    if code and (full := disk.complaint()):
+        raise Failed(name, full, None, disk.HINT)
+    return code
 
 
 if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1]))
-    except Failed as failure:
-        sys.exit(f"FAILED {failure}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    program.run(lambda: main(sys.argv[1]))

@@ -26,6 +26,7 @@ from scripts.kernel import kernels, modules
 from scripts.kernel.kernels import Kernel, Variant
 from scripts.kernel.modules import Modules
 from scripts.paths import BUILD, CHECKOUT, LOGS
+from scripts.program import run as run_program
 from scripts.progress import Failed, say
 from tests import results, suites
 
@@ -255,16 +256,12 @@ def run(files: Iterable[Path]) -> int:
     return 1 if bad else 0
 
 
-def main(number: int, nr: int) -> None:
+def main(number: int, nr: int) -> int:
     """The program that runs in a copy."""
     table = try_all(share(asked(), number, nr), with_suites=not number)
     (CHECKOUT / TABLE).write_text(json.dumps(table))
+    return 0
 
 
 if __name__ == "__main__":
-    try:
-        main(*map(int, sys.argv[1:]))
-    except Failed as error:
-        sys.exit(f"FAILED {error}")
-    except KeyboardInterrupt:
-        sys.exit("interrupted")
+    run_program(lambda: main(*map(int, sys.argv[1:])))
