@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from scripts.ib_core import semantic_patch
 from scripts.ib_core.rdma_build import CORE, SETS, Build, say
 from scripts.ib_core.semantic_patch import COCCI, MACROS, Error, SemanticPatch
 
@@ -98,6 +99,8 @@ class Tree:
         self.source = source
         self.out = out
         self.dirs = dirs
+        # What changes the files.
+        self.code = "".join(Path(path).read_text() for path in (__file__, semantic_patch.__file__))
         self.patches: dict[str, list[SemanticPatch]] = {}
         for path in sorted(COCCI.glob("*.cocci")):
             patch = SemanticPatch(path)
@@ -156,10 +159,9 @@ class Tree:
 
     def _recipe(self, name: str) -> str:
         """A hash of what is done to this file."""
+        recipe = self.code
         if name in self.patches:
-            recipe = MACROS.read_text() + "".join(patch.text for patch in self.patches[name])
-        else:
-            recipe = Path(__file__).read_text()
+            recipe += MACROS.read_text() + "".join(patch.text for patch in self.patches[name])
         return hashlib.sha256(recipe.encode()).hexdigest()
 
     def _content(self, name: str, path: Path) -> bytes:
@@ -228,5 +230,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except Error as error:
+    except (Error, OSError) as error:
         sys.exit(f"rdma_tree: {error}")
