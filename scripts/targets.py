@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The targets of the Makefile: a function for each, whose docstring is its line in help."""
 
+import contextlib
 import functools
 import os
 import shutil
@@ -8,10 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from scripts import cache, checks, disk, host, program
+from scripts import cache, checks, disk, host, inventory, program
 from scripts.guest import qemu
-from scripts.kernel import kernels, modules
-from scripts.kernel.kernels import Kernel
+from scripts.kernel import buildroot, kernels, modules, packages
+from scripts.kernel.kernels import Kernel, Variant
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests import suites
@@ -41,6 +42,9 @@ Logs are in build/logs; downloads and kernels are in {cache}.
 Target = Callable[[], int | None | Callable[[], int | None]]
 
 TARGETS: dict[str, Target] = {}
+
+# These do not use build/, so they do not wait, and work on a disk that is full.
+WITHOUT_BUILD = ("cache", "cache-clean", "help")
 
 
 def target(name: str) -> Callable[[Target], Target]:
@@ -169,6 +173,25 @@ def rust_analyzer() -> None:
         shutil.copy2(out / "rust-project.json", CHECKOUT / "rust-project.json")
 
 
+@target("update")
+def update() -> None:
+    """take Debian's newest kernel of the series, beside the one in the cache"""
+    host.prepare()
+    packages.update(Variant.asked().series, buildroot.get("gcc"))
+
+
+@target("cache")
+def show_cache() -> None:
+    """list the cache: how large, when last used, needed by which checkouts"""
+    inventory.show()
+
+
+@target("cache-clean")
+def clean_cache() -> None:
+    """remove from the cache what no checkout needs and no running make uses"""
+    inventory.clean()
+
+
 @target("clean")
 def clean() -> None:
     """remove build/ (the cache folder stays)"""
@@ -187,7 +210,7 @@ def show_help() -> None:
 def _kernel(name: str | None = None) -> Kernel:
     """The kernel of that name, or the one that KERNEL= asks for."""
     host.prepare()
-    return kernels.get(kernels.Variant.asked(name))
+    return kernels.get(Variant.asked(name))
 
 
 def main(name: str) -> int:
@@ -196,7 +219,8 @@ def main(name: str) -> int:
     Two makes in one checkout would write the same files, so the second one waits. A target
     may return a function that does the rest of the work beside another make.
     """
-    with cache.lock(BUILD / ".lock", "this checkout"):
+    with contextlib.nullcontext() if name in WITHOUT_BUILD else \
+            cache.lock(BUILD / ".lock", "this checkout"):
         done = TARGETS[name]()
     code = (done() if callable(done) else done) or 0
     if code and (full := disk.complaint()):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache
+from scripts.disk import TEMPORARY
 from scripts.kernel import debian
 from scripts.progress import Step, Word
 
@@ -35,6 +36,9 @@ LLVM = "clang-19 lld-19 llvm-19".split()
 
 # Which packages make up which build root.
 ROOTS = {"gcc": TOOLS, "llvm": TOOLS + LLVM}
+
+# Bytes that it takes to make one.
+SIZE = 2_900_000_000
 
 # What programs see of the tree, read-only. All else is empty and writable.
 _READ_ONLY = ("usr", "etc", "var", "root")
@@ -96,9 +100,13 @@ class BuildRoot:
 
 def get(kind: str) -> BuildRoot:
     """The build root of that kind; it is made if the cache has none."""
-    packages = ROOTS[kind]
-    name = f"roots/{kind}-{cache.key(packages, debian.SUITES[0])}"
-    return BuildRoot(cache.entry(name, lambda path: _make(path, packages)))
+    return BuildRoot(cache.entry(f"root-{kind}", name(kind),
+                                 lambda path: _make(path, ROOTS[kind]), SIZE))
+
+
+def name(kind: str) -> str:
+    """The name of its cache entry."""
+    return f"roots/{kind}-{cache.key(ROOTS[kind], debian.SUITES[0])}"
 
 
 def _make(path: Path, packages: list[str]) -> None:
@@ -120,10 +128,12 @@ def _make(path: Path, packages: list[str]) -> None:
             "--dpkgopt=path-exclude=/usr/share/locale/*",
             debian.SUITES[0], str(path) if root else "-", "-",
         ]
+        # Without root, all of the tree lies there first, and /tmp may be in memory.
+        environment = {"TMPDIR": TEMPORARY} | os.environ
         sources = debian.sources(debian.SUITES).encode()
         step.note("+ " + " ".join(command))
         with step.log.open("ab") as log, \
-                subprocess.Popen(command, stdin=subprocess.PIPE, stderr=log,
+                subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=log,
                                  stdout=log if root else subprocess.PIPE) as maker:
             assert maker.stdin
             maker.stdin.write(sources)

@@ -12,10 +12,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from scripts import cache
-from scripts.kernel import buildroot, packages
+from scripts.kernel import buildroot, guest_modules, packages
 from scripts.kernel.buildroot import BuildRoot
 from scripts.kernel.packages import Package
 from scripts.progress import Failed, Step
+
+# Bytes that it takes to prepare Debian's kernel, and to build one of ours.
+STOCK_SIZE, OWN_SIZE = 350_000_000, 1_200_000_000
 
 CONFIGS = Path(__file__).resolve().parent / "configs"
 
@@ -118,13 +121,24 @@ def series_of(source: Path) -> str:
 def get(variant: Variant) -> Kernel:
     """The kernel of that variant; it is made if the cache has none."""
     packages.warn_if_unknown(variant.series)
-    root = buildroot.get("llvm" if variant.llvm else "gcc")
+    kind = "llvm" if variant.llvm else "gcc"
+    _check_room(variant, kind)
+    root = buildroot.get(kind)
     package = packages.get(variant.series, root)
     if variant.recipe.flavour:
         package = packages.get_flavour(variant.series, variant.recipe.flavour, package, root)
     if variant.recipe.stock:
         return _stock(variant, root, package)
     return _own(variant, root, package)
+
+
+def _check_room(variant: Variant, kind: str) -> None:
+    """Fails before anything is downloaded if there is no room for all of it."""
+    lacking = [size for there, size in (
+        (cache.exists(buildroot.name(kind)), buildroot.SIZE + STOCK_SIZE),
+        (packages.is_there(variant.series), packages.SIZE)) if not there]
+    if lacking:
+        cache.want_room(f"kernel {variant.name}", sum(lacking))
 
 
 def _make(step: Step, root: BuildRoot, source: Path, objects: Path, arguments: Iterable[str],
@@ -163,11 +177,11 @@ def _stock(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
                 step.fail("the configuration lost CONFIG_RUST with these compilers")
 
     objects = cache.entry(
-        f"kernels/{variant.series}/{release}-stock-"
-        + cache.key(root.versions(), arguments), make)
+        variant.name, f"kernels/{variant.series}/{release}-stock-"
+        + cache.key(root.versions(), arguments), make, STOCK_SIZE)
     return Kernel(variant, root, release, package.source, objects,
                   package.binary / "vmlinuz",
-                  package.folder / "guest", package.folder / "guest-rdma")
+                  *guest_modules.get(variant.name, variant.series, package, root))
 
 
 def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
@@ -191,8 +205,8 @@ def _own(variant: Variant, root: BuildRoot, package: Package) -> Kernel:
             (objects / "Module.symvers").write_bytes(symbols)
 
     objects = cache.entry(
-        f"kernels/{variant.series}/{package.release}-{variant.kernel}-"
-        + cache.key(root.versions(), arguments, fragments), make)
+        variant.name, f"kernels/{variant.series}/{package.release}-{variant.kernel}-"
+        + cache.key(root.versions(), arguments, fragments), make, OWN_SIZE)
     release = (objects / "include/config/kernel.release").read_text().strip()
     return Kernel(variant, root, release, package.source, objects,
                   objects / "arch/x86/boot/bzImage", None, None)

@@ -194,11 +194,17 @@ def _older(made: Path, source: Path) -> bool:
 
 def _distribution(into: Path, modules: Path | None) -> None:
     """Copies modules of the distribution, if there are any and they are not there."""
-    if modules and not into.exists():
+    if not modules:
+        return
+    source = into.with_name(".kernel-source")
+    if not into.exists() or not source.exists() or source.read_text() != str(modules):
         fresh = into.with_name("kernel.new")
         shutil.rmtree(fresh, ignore_errors=True)
         shutil.copytree(modules / "kernel", fresh)
+        source.unlink(missing_ok=True)
+        shutil.rmtree(into, ignore_errors=True)
         fresh.rename(into)
+        source.write_text(str(modules))
 
 
 def _depmod(step: Step, kernel: Kernel, tree: Path) -> None:

@@ -2,15 +2,16 @@
 """Debian's packages of a kernel: binary, modules, headers and source.
 
 Each kernel is a cache entry. The first time that a series is asked for, its newest
-kernel is taken; then that one is kept.
+kernel is taken; then that one is kept until `make update`. The file `release` says
+which one it is.
 """
 
+import contextlib
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import cache
+from scripts import cache, inventory
 from scripts.kernel import debian
 from scripts.kernel.buildroot import BuildRoot
 from scripts.progress import Step, say
@@ -18,16 +19,8 @@ from scripts.progress import Step, say
 # The series that the tests pass on. Others get a warning.
 KNOWN_SERIES = ("7.2", "7.3")
 
-# Of Debian's modules, those that a guest may load. What they need comes along.
-GUEST_MODULES = """
-    dummy veth tun bridge 8021q macvlan configfs overlay virtio-rng
-    udp_tunnel ip6_udp_tunnel null_blk nvme nvmet nvme-fabrics loop
-""".split()
-# Debian's own RDMA modules: the C tracker, for comparison.
-RDMA_MODULES = """
-    ib_core ib_uverbs ib_umad ib_cm iw_cm rdma_cm rdma_ucm rdma_rxe
-    rds_rdma nvme-rdma nvmet-rdma
-""".split()
+# Bytes that it takes to make the entry of a kernel, and that of a flavour.
+SIZE, FLAVOUR_SIZE = 2_700_000_000, 400_000_000
 
 
 def warn_if_unknown(series: str) -> None:
@@ -56,15 +49,39 @@ class Package:
 
 def get(series: str, root: BuildRoot) -> Package:
     """The kernel of the series that the cache has, or the newest one."""
-    pointer = cache.folder() / "kernels" / series / "release"
-    with cache.lock(cache.folder() / "locks" / f"kernel-{series}", f"Debian's {series} kernel"):
-        if not pointer.exists():
-            release = _download(series, root)
-            pointer.with_suffix(".new").write_text(release)
-            pointer.with_suffix(".new").rename(pointer)
-    release = pointer.read_text()
-    folder = cache.folder() / "kernels" / series / release
-    return Package(folder, release, folder / "source")
+    pointer = _pointer(series)
+    if not pointer.exists():
+        with _pointer_lock(series):
+            if not pointer.exists():
+                _point(series, _package(series, _newest(series), root).release)
+    return _package(series, pointer.read_text(), root)
+
+
+def update(series: str, root: BuildRoot) -> None:
+    """Takes the newest kernel of the series beside the one in the cache, and says what changed."""
+    with _pointer_lock(series):
+        pointer, newest = _pointer(series), _newest(series)
+        old = pointer.read_text() if pointer.exists() else ""
+        if old and not debian.newer(newest, old):
+            say(f"Debian has nothing newer than {old} for series {series}")
+            _package(series, old, root)
+            return
+        _package(series, newest, root)
+        _point(series, newest)
+    if not old:
+        say(f"series {series} uses {newest}, its first kernel in the cache")
+        return
+    say(f"series {series} uses {newest} in place of {old}, which makes that run now still use")
+    say(f"to be built anew when next used: {', '.join(outdated(series, old))}")
+    say(f"`make cache-clean` removes the old one; to go back: echo {old} >{pointer}")
+
+
+def outdated(series: str, old: str) -> list[str]:
+    """What checkouts have used kernels of an old release for, and what they have built for them."""
+    prefix = f"kernels/{series}/{old.rsplit('-', 1)[0]}-"
+    return sorted({use for _, _, uses in inventory.checkouts() for use, name in uses.items()
+                   if name.startswith(prefix) and use.startswith(f"{series}-")}) \
+        + ["what is in build/ for these"]
 
 
 def get_flavour(series: str, flavour: str, package: Package, root: BuildRoot) -> Package:
@@ -75,36 +92,51 @@ def get_flavour(series: str, flavour: str, package: Package, root: BuildRoot) ->
     def make(folder: Path) -> None:
         with Step(f"Debian's {release} kernel (binary, modules, headers)",
                   f"kernel-{series}-{flavour}") as step:
-            archive = debian.Archive(step)
-            archive.update()
-            name = f"linux-binary-{release}"
-            found = archive.newest(name, re.escape(name))
-            if not found:
-                step.fail(f"Debian has no kernel {release} any more",
-                          f"remove {package.folder.parent} to begin with a newer one")
-            _unpack(step, root, archive, folder, release, found[1])
+            _unpack(step, root, folder, release)
 
-    folder = cache.entry(f"kernels/{series}/{release}", make)
+    folder = cache.entry(f"kernel-{series}-{flavour}", f"kernels/{series}/{release}", make,
+                         FLAVOUR_SIZE)
     return Package(folder, release, package.source)
 
 
-def _download(series: str, root: BuildRoot) -> str:
-    """Makes a cache entry of the newest kernel of the series; returns its release."""
-    with Step(f"Debian's {series} kernel (binary, modules, headers, source)",
-              f"kernel-{series}") as step:
-        archive = debian.Archive(step)
-        archive.update()
+def _pointer(series: str) -> Path:
+    """The file that names the release of the series that makes use."""
+    return cache.folder() / "kernels" / series / "release"
+
+
+def _pointer_lock(series: str) -> contextlib.AbstractContextManager[None]:
+    return cache.lock(cache.lock_file(f"kernel-{series}"), f"Debian's {series} kernel")
+
+
+def _point(series: str, release: str) -> None:
+    fresh = _pointer(series).with_suffix(".new")
+    fresh.write_text(release)
+    fresh.rename(_pointer(series))
+
+
+def is_there(series: str) -> bool:
+    """Returns true if the cache has a kernel of the series."""
+    return _pointer(series).exists()
+
+
+def _newest(series: str) -> str:
+    """The newest release of the series that Debian has."""
+    with Step(f"newest {series} kernel of Debian", f"newest-{series}") as step:
         # Not a flavour (cloud, rt), which has its name before the architecture.
-        found = archive.newest(f"linux-binary-{series}.",
-                               rf"linux-binary-{re.escape(series)}\.[0-9]+[^-]*-amd64")
+        found = _find(step, f"linux-binary-{series}.",
+                      rf"linux-binary-{re.escape(series)}\.[0-9]+[^-]*-amd64")
         if not found:
             step.fail(f"Debian has no kernel of series {series} for amd64",
                       f"meant to work: SERIES={' or SERIES='.join(KNOWN_SERIES)}")
-        name, version = found
-        release = name.removeprefix("linux-binary-")
+        return found[0].removeprefix("linux-binary-")
 
-        def unpack(folder: Path) -> None:
-            _unpack(step, root, archive, folder, release, version, f"linux-source-{series}")
+
+def _package(series: str, release: str, root: BuildRoot) -> Package:
+    """The cache entry of that release."""
+    def make(folder: Path) -> None:
+        with Step(f"Debian's {release} kernel (binary, modules, headers, source)",
+                  f"kernel-{series}") as step:
+            _unpack(step, root, folder, release, f"linux-source-{series}")
             tarball = folder / f"usr/src/linux-source-{series}.tar.xz"
             (folder / "source").mkdir()
             step.run(root.enter(["tar", "-x", "-I", "xz -T0", "--strip-components=1",
@@ -112,55 +144,37 @@ def _download(series: str, root: BuildRoot) -> str:
                                 writable=[folder]))
             tarball.unlink()
 
-        cache.entry(f"kernels/{series}/{release}", unpack)
-    return release
+    folder = cache.entry(f"kernel-{series}", f"kernels/{series}/{release}", make, SIZE)
+    return Package(folder, release, folder / "source")
 
 
-def _unpack(step: Step, root: BuildRoot, archive: debian.Archive, folder: Path, release: str,
-            version: str, *more: str) -> None:
+def _unpack(step: Step, root: BuildRoot, folder: Path, release: str, *more: str) -> None:
     """Unpacks Debian's packages of a kernel, and more of that version, in a folder."""
+    name = f"linux-binary-{release}"
+    found = _find(step, name, re.escape(name))
+    if not found:
+        step.fail(f"Debian has no kernel {release} any more", "`make update` takes a newer one")
     downloads = folder / "downloads"
     downloads.mkdir()
-    archive.fetch([f"{package}={version}" for package in (
-        *more, f"linux-binary-{release}", f"linux-modules-{release}",
-        f"linux-headers-{release}")], downloads)
+    with _apt():
+        debian.Archive(step).fetch([f"{package}={found[1]}" for package in (
+            *more, name, f"linux-modules-{release}", f"linux-headers-{release}")], downloads)
     for package in sorted(downloads.iterdir()):
         step.run(["dpkg-deb", "-x", package, folder])
         package.unlink()
     downloads.rmdir()
-    _choose_modules(step, root, folder, release)
+    modules = folder / f"usr/lib/modules/{release}"
+    step.run(root.enter(["depmod", release], over=[(modules.parent, "/usr/lib/modules")]))
 
 
-def _choose_modules(step: Step, root: BuildRoot, folder: Path, release: str) -> None:
-    """Makes two small folders of modules for guests, so that depmod has little to read.
-
-    guest: without Debian's RDMA modules; ours take their place.
-    guest-rdma: with Debian's RDMA modules.
-    """
-    everything = folder / f"usr/lib/modules/{release}"
-    step.run(root.enter(["depmod", release], over=[(everything.parent, "/usr/lib/modules")]))
-    needs, paths = {}, {}
-    for line in (everything / "modules.dep").read_text().splitlines():
-        path, _, needed = line.partition(":")
-        name = _module_name(path)
-        paths[name] = path
-        needs[name] = [_module_name(other) for other in needed.split()]
-
-    def take(names: Iterable[str], into: Path) -> None:
-        chosen = set()
-        for name in names:
-            name = name.replace("-", "_")
-            chosen.update([name, *needs[name]] if name in paths else [])
-        for name in sorted(chosen):
-            target = into / paths[name]
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes((everything / paths[name]).read_bytes())
-        step.run(root.enter(["sh", "-c", f"find {into} -name '*.xz' -exec xz -d {{}} +"],
-                            writable=[folder]))
-
-    take(GUEST_MODULES, folder / "guest")
-    take(GUEST_MODULES + RDMA_MODULES, folder / "guest-rdma")
+def _apt() -> contextlib.AbstractContextManager[None]:
+    """A lock: all makes on this machine have one state of apt."""
+    return cache.lock(cache.lock_file("apt"), "downloads from Debian")
 
 
-def _module_name(path: str) -> str:
-    return Path(path).name.split(".")[0].replace("-", "_")
+def _find(step: Step, prefix: str, pattern: str) -> tuple[str, str] | None:
+    """Name and version of the newest package whose name matches."""
+    with _apt():
+        archive = debian.Archive(step)
+        archive.update()
+        return archive.newest(prefix, pattern)
