@@ -310,60 +310,45 @@ pub(crate) mod memory {
 #[kernel::prelude::kunit_tests(restrack_buckets)]
 mod tests {
     use super::*;
-    use crate::fixture::{
-        self,
-        Elsewhere,
-        Meeting, //
+    use crate::{
+        fixture,
+        instant::Instant, //
     };
-    use kernel::sync::Arc;
 
-    /// A leaf that another thread has found.
-    struct Found {
-        leaf: *mut u64,
-        meeting: Meeting,
-    }
+    /// A leaf that another thread finds.
+    struct Found(*mut u64);
 
     // SAFETY: The pointer is to memory that has no owner.
     unsafe impl Send for Found {}
 
-    // SAFETY: The pointer is to memory that has no owner.
-    unsafe impl Sync for Found {}
+    impl Found {
+        /// Returns true if the leaf is as it was.
+        ///
+        /// # Safety
+        ///
+        /// It was not freed.
+        unsafe fn is_zero(&self) -> bool {
+            (0..size_of::<Leaf>() / size_of::<u64>()).all(|word| {
+                // SAFETY: By the requirement of this function.
+                unsafe { self.0.wrapping_add(word).read_volatile() == 0 }
+            })
+        }
+    }
 
     #[test]
     fn leaf_is_not_freed_while_a_reader_has_it() -> Result {
-        const WORDS: usize = size_of::<Leaf>() / size_of::<u64>();
         // SAFETY: Zero is an empty bucket.
         let leaf = NonNull::from(KBox::leak(unsafe { Leaf::new() }?));
-        let found = Found {
-            leaf: leaf.as_ptr().cast(),
-            meeting: Meeting::new(),
-        };
-        let found = match Arc::new(found, GFP_KERNEL) {
-            Ok(found) => found,
-            Err(error) => {
-                drop(Unused(leaf));
-                return Err(error.into());
-            }
-        };
-        let other = found.clone();
-        let looks = Elsewhere::start(move || {
+        let (found, unused) = (Found(leaf.as_ptr().cast()), Unused(leaf));
+        let look = move || {
             let _guard = PreemptGuard::new();
-            other.meeting.attend();
-            for _ in 0..20 {
-                fixture::dawdle();
-            }
+            Instant::Look.reach();
             // The allocator writes to memory that is freed.
-            (0..WORDS).all(|word| {
-                // SAFETY: It stays while the guard lives; that is what is to be seen.
-                unsafe { other.leaf.wrapping_add(word).read_volatile() == 0 }
-            })
-        });
-        if looks.is_ok() {
-            found.meeting.expect();
-            found.meeting.attend();
-        }
-        drop(Unused(leaf));
-        assert!(looks?.end()?);
+            // SAFETY: It stays while the guard lives; that is what is to be seen.
+            unsafe { found.is_zero() }
+        };
+        let (is_there, ()) = fixture::interleave(Instant::Look, look, move || drop(unused))?;
+        assert!(is_there);
         Ok(())
     }
 }

@@ -2,6 +2,8 @@
 
 //! What a root counts for one kind of object.
 
+#[cfg(CONFIG_KUNIT = "y")]
+use crate::instant::Instant;
 use kernel::sync::atomic::{
     Acquire,
     Atomic,
@@ -56,6 +58,8 @@ impl Counts {
     /// The next ticket; the `count - 1` after it are given to nobody.
     #[inline]
     pub(crate) fn ticket(&self, count: u32) -> Ticket {
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::DrawTicket.reach();
         Ticket(self.tickets.fetch_add(i64::from(count), Relaxed))
     }
 
@@ -71,6 +75,8 @@ impl Counts {
         if details {
             self.details.add(1, Relaxed);
         }
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::CountObject.reach();
         (self.objects.fetch_add(ONE_MORE, Full) as u32).wrapping_add(1)
     }
 
@@ -126,6 +132,11 @@ impl Counts {
 #[kernel::prelude::kunit_tests(restrack_counts)]
 mod tests {
     use super::*;
+    use crate::fixture;
+    use kernel::{
+        prelude::*,
+        sync::Arc, //
+    };
 
     fn counts() -> Counts {
         Counts {
@@ -207,6 +218,34 @@ mod tests {
         counts.tickets.store(i64::MAX, Relaxed);
         assert_eq!(parts(counts.ticket(1)), (u32::MAX, 0x7fff_ffff, u32::MAX));
         assert_eq!(parts(counts.ticket(1)), (0, 0x8000_0000, 0));
+    }
+
+    #[test]
+    fn objects_that_come_at_the_same_time_are_both_counted() -> Result {
+        let counts = Arc::new(counts(), GFP_KERNEL)?;
+        let other = counts.clone();
+        let count = fixture::interleave(
+            Instant::CountObject,
+            move || other.inc(true),
+            || counts.inc(false),
+        )?;
+        assert!(count == (2, 1));
+        assert_eq!((counts.count(true), counts.count(false)), (2, 1));
+        assert!(is_in_step(&counts));
+        Ok(())
+    }
+
+    #[test]
+    fn tickets_that_are_drawn_at_the_same_time_differ() -> Result {
+        let counts = Arc::new(counts(), GFP_KERNEL)?;
+        let other = counts.clone();
+        let ids = fixture::interleave(
+            Instant::DrawTicket,
+            move || other.ticket(1).id(),
+            || counts.ticket(1).id(),
+        )?;
+        assert!(ids == (1, 0));
+        Ok(())
     }
 
     #[test]

@@ -13,6 +13,7 @@ use crate::{
         State,
         Updater, //
     },
+    instant::Instant,
     key::Key,
     kind::Kind,
     lifecycle,
@@ -33,7 +34,7 @@ use kernel::{
             Full, //
         },
         Arc,
-        Completion, //
+        Mutex, //
     },
     task::Task,
     time::{
@@ -71,6 +72,12 @@ impl Drop for TestRoot {
         self.0.clean();
     }
 }
+
+// SAFETY: A root may be used from any thread.
+unsafe impl Send for TestRoot {}
+
+// SAFETY: A root may be used from any thread.
+unsafe impl Sync for TestRoot {}
 
 /// The name of a kernel module.
 pub(crate) fn kernel_name(name: &'static CStr) -> Option<KernelName> {
@@ -317,27 +324,49 @@ pub(crate) fn elsewhere<T: Send + Unpin + 'static>(
 }
 
 /// A function that runs in another thread, and on another processor if there is one.
-pub(crate) struct Elsewhere<T>(Arc<Slot<T>>);
+pub(crate) struct Elsewhere<T>(Arc<Mutex<Option<T>>>);
 
 impl<T: Send + Unpin + 'static> Elsewhere<T> {
     /// Runs `f` there.
     pub(crate) fn start(f: impl FnOnce() -> T + Send + 'static) -> Result<Self> {
-        let slot = Arc::pin_init(Slot::new(), GFP_KERNEL)?;
+        let slot = Arc::pin_init(kernel::new_mutex!(None), GFP_KERNEL)?;
         let filled = slot.clone();
         workqueue::system_unbound().try_spawn(GFP_KERNEL, move || {
             let result = f();
-            filled.result.lock().replace(result);
-            filled.done.complete_all();
+            filled.lock().replace(result);
         })?;
         Ok(Self(slot))
     }
 
     /// Waits for what it returns.
     pub(crate) fn end(self) -> Result<T> {
-        self.0.done.wait_for_completion();
-        let result = self.0.result.lock().take();
-        result.ok_or(EIO)
+        expect(|| self.0.lock().take())
     }
+}
+
+/// Runs `first` in another thread up to an instant, then `second` here, then the rest of `first`.
+pub(crate) fn interleave<T: Send + Unpin + 'static, U>(
+    instant: Instant,
+    first: impl FnOnce() -> T + Send + 'static,
+    second: impl FnOnce() -> U,
+) -> Result<(T, U)> {
+    let hold = instant.hold();
+    let other = Elsewhere::start(first)?;
+    hold.expect()?;
+    let here = second();
+    drop(hold);
+    Ok((other.end()?, here))
+}
+
+/// Waits until there is something, for 10 s or somewhat longer.
+pub(crate) fn expect<T>(mut something: impl FnMut() -> Option<T>) -> Result<T> {
+    for _ in 0..10_000 {
+        if let Some(found) = something() {
+            return Ok(found);
+        }
+        fsleep(Delta::from_millis(1));
+    }
+    Err(ETIMEDOUT)
 }
 
 /// Two threads that go on at the same time: each waits for the other one here.
@@ -355,35 +384,5 @@ impl Meeting {
         while self.0.load(Acquire) < 2 {
             core::hint::spin_loop();
         }
-    }
-
-    /// Waits until the other one is there, and does not keep the processor.
-    pub(crate) fn expect(&self) {
-        while self.0.load(Acquire) == 0 {
-            fsleep(Delta::from_millis(1));
-        }
-    }
-}
-
-/// Lets some microseconds pass, and keeps the processor.
-pub(crate) fn dawdle() {
-    (0..20_000).for_each(|_| core::hint::spin_loop());
-}
-
-/// Where the result of [`Elsewhere`] goes.
-#[pin_data]
-struct Slot<T> {
-    #[pin]
-    result: kernel::sync::Mutex<Option<T>>,
-    #[pin]
-    done: Completion,
-}
-
-impl<T> Slot<T> {
-    fn new() -> impl PinInit<Self> {
-        pin_init!(Self {
-            result <- kernel::new_mutex!(None),
-            done <- Completion::new(),
-        })
     }
 }

@@ -29,7 +29,7 @@
 //! | other files | what is there |
 //! | --- | --- |
 //! | [`kind`], [`misuse`], [`clock`] | the types of object, the warnings, the time |
-//! | `fixture`, `model` | what the KUnit suites share, which are beside the code they test; the suite of random steps |
+//! | `fixture`, `instant`, `model` | what the KUnit suites share, which are beside the code they test; instants at which they hold a thread; the suite of random steps |
 //! | [`bindings`], `helpers.c`, `exports.c` | the C functions that Rust calls, and the symbols that C calls |
 
 #![warn(
@@ -52,6 +52,8 @@ mod device;
 mod entry;
 #[cfg(CONFIG_KUNIT = "y")]
 mod fixture;
+#[cfg(CONFIG_KUNIT = "y")]
+mod instant;
 mod key;
 mod kind;
 mod lifecycle;

@@ -595,11 +595,14 @@ mod tests {
         fixture::{
             self,
             Crowd,
-            TestEntry, //
+            TestEntry,
+            TestRoot, //
         },
+        instant::Instant,
         lifecycle,
         owner, //
     };
+    use kernel::sync::Arc;
 
     #[test]
     fn each_add_takes_the_next_number() -> Result {
@@ -787,6 +790,102 @@ mod tests {
         drop(crowd);
         drop(root);
         assert_eq!(pages(), 0);
+        Ok(())
+    }
+
+    /// A root whose table of QPs has so many buckets, and QPs that are all in the last one, or will
+    /// be in the next one when the table grows.
+    fn busy_bucket(buckets: u32, is_last: bool) -> Result<(Arc<TestRoot>, Crowd)> {
+        const COUNT: usize = 8;
+        let root = Arc::new(fixture::root()?, GFP_KERNEL)?;
+        let crowd = Crowd::new(Kind::Qp, COUNT)?;
+        while root.bucket_count(Kind::Qp) < buckets {
+            grow(&root);
+        }
+        let busy = buckets - u32::from(is_last);
+        let bits = 2 * busy.next_power_of_two() - 1;
+        let is_busy = |id: &u32| Key::new(*id, 0).hash().bits() & bits == busy;
+        for (index, id) in (0..).filter(is_busy).take(COUNT).enumerate() {
+            crowd.add(&root, index, Some(id))?;
+        }
+        Ok((root, crowd))
+    }
+
+    /// Makes the table of QPs grow.
+    fn grow(root: &Root) {
+        ResizeGuard::lock(root).table(Kind::Qp).grow(0);
+    }
+
+    /// Makes it shrink.
+    fn shrink(root: &Root) {
+        drop(ResizeGuard::lock(root).table(Kind::Qp).shrink());
+    }
+
+    #[test]
+    fn objects_are_there_while_a_table_grows() -> Result {
+        for instant in [Instant::BeginResize, Instant::EndResize] {
+            let (root, crowd) = busy_bucket(FEW, false)?;
+            let other = root.clone();
+            let look = || holds(&root, Kind::Qp, &crowd);
+            let ((), all) = fixture::interleave(instant, move || grow(&other), look)?;
+            assert!(all?);
+            assert!(holds(&root, Kind::Qp, &crowd)?);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn objects_are_there_while_a_table_shrinks() -> Result {
+        for instant in [Instant::BeginResize, Instant::EndResize] {
+            let (root, crowd) = busy_bucket(Table::KEPT + FEW, true)?;
+            let other = root.clone();
+            let look = || holds(&root, Kind::Qp, &crowd);
+            let ((), all) = fixture::interleave(instant, move || shrink(&other), look)?;
+            assert!(all?);
+            assert_eq!(root.bucket_count(Kind::Qp), Table::KEPT);
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn walk_meets_what_a_split_moves() -> Result {
+        let (root, crowd) = busy_bucket(FEW, false)?;
+        let other = root.clone();
+        let walk = move || walk(&other, Kind::Qp, true);
+        let (met, ()) = fixture::interleave(Instant::LockBucket, walk, || grow(&root))?;
+        assert_eq!(met?, crowd.len());
+        Ok(())
+    }
+
+    /// The merge empties the bucket that the walk comes to.
+    #[test]
+    fn walk_meets_what_a_merge_moves() -> Result {
+        let (root, crowd) = busy_bucket(Table::KEPT + FEW, true)?;
+        let keys = crowd.iter().map(Entry::key);
+        let mut cursor = keys.min().ok_or(EINVAL)?.into_cursor();
+        let other = root.clone();
+        let find = move || other.next(Kind::Qp, &mut cursor, true).is_some();
+        let (found, ()) = fixture::interleave(Instant::PassBucket, find, || shrink(&root))?;
+        assert!(found);
+        assert_eq!(root.bucket_count(Kind::Qp), Table::KEPT);
+        Ok(())
+    }
+
+    #[test]
+    fn one_thread_at_a_time_makes_a_table_grow() -> Result {
+        const MORE: u32 = 2 * FEW + 1;
+        let root = Arc::new(fixture::root()?, GFP_KERNEL)?;
+        let other = root.clone();
+        let ((), buckets) = fixture::interleave(
+            Instant::BeginResize,
+            move || other.grow(Kind::Qp, MORE),
+            || {
+                root.grow(Kind::Qp, MORE);
+                root.bucket_count(Kind::Qp)
+            },
+        )?;
+        assert_eq!(buckets, FEW);
+        assert_eq!(root.bucket_count(Kind::Qp), 2 * FEW);
         Ok(())
     }
 

@@ -42,6 +42,8 @@
 //!
 //! [`crate::root`] says which lock protects what.
 
+#[cfg(CONFIG_KUNIT = "y")]
+use crate::instant::Instant;
 use crate::{
     bucket::{
         Bucket,
@@ -147,6 +149,8 @@ impl Table {
         let size = load_acquire(&self.size);
         // SAFETY: It is there by the type invariant.
         let bucket = unsafe { self.buckets.at(size.index(hash), &guard) };
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::LockBucket.reach();
         // SAFETY: It stays while the guard lives.
         let bucket = unsafe { Bucket::lock(bucket, guard, self) };
         // A split or merge of this bucket has stored the new size before it unlocked it.
@@ -171,6 +175,8 @@ impl Table {
             let size = load_acquire(&self.size);
             // SAFETY: It is there by the type invariant.
             let bucket = unsafe { self.buckets.at(size.index(from.hash()), &guard) };
+            #[cfg(CONFIG_KUNIT = "y")]
+            Instant::PassBucket.reach();
             // SAFETY: It stays while the guard lives.
             if !unsafe { bucket.as_ref() }.is_idle() {
                 return Some(from);
@@ -374,6 +380,8 @@ impl Resizable<'_> {
         self.0.size.store(size.grow(new.wrapping_add(1)), Release);
         drop(upper);
         drop(lower);
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::EndResize.reach();
         Ok(())
     }
 
@@ -394,6 +402,8 @@ impl Resizable<'_> {
         self.0.size.store(size.shrink(last), Release);
         drop(upper);
         drop(lower);
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::EndResize.reach();
         // SAFETY: It was the last one, and nobody else changes the number by the type invariant.
         unsafe { self.0.buckets.retire(last) }
     }
@@ -404,6 +414,8 @@ impl Resizable<'_> {
     ///
     /// There is memory for both.
     unsafe fn lock_both(&self, lower: u32, upper: u32) -> (LockedBucket<'_>, LockedBucket<'_>) {
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::BeginResize.reach();
         let guard = PreemptGuard::new();
         // SAFETY: By the requirement of this function.
         let lower = unsafe { self.0.buckets.at(lower, &guard) };
@@ -420,11 +432,7 @@ impl Resizable<'_> {
 #[kernel::prelude::kunit_tests(restrack_table)]
 mod tests {
     use super::*;
-    use crate::fixture::{
-        self,
-        Elsewhere,
-        Meeting, //
-    };
+    use crate::fixture;
     use kernel::sync::Arc;
 
     /// How many buckets there are at first.
@@ -439,7 +447,6 @@ mod tests {
     struct Shared {
         table: Table,
         first: KBox<[Bucket<Entry>; 2 * FEW as usize]>,
-        meeting: Meeting,
     }
 
     // SAFETY: What the pointers lead to goes with it.
@@ -459,12 +466,7 @@ mod tests {
                 grow_above: Atomic::new(u32::MAX),
                 shrink_below: Atomic::new(0),
             };
-            let shared = Self {
-                table,
-                first,
-                meeting: Meeting::new(),
-            };
-            Ok(Arc::new(shared, GFP_KERNEL)?)
+            Ok(Arc::new(Self { table, first }, GFP_KERNEL)?)
         }
 
         /// Returns true if this bucket is empty and not locked.
@@ -475,29 +477,23 @@ mod tests {
         }
     }
 
-    /// The bucket is split while a thread waits for its lock.
+    /// The bucket is split before a thread that has found it locks it.
     #[test]
     fn lock_of_a_bucket_that_is_split_meanwhile_locks_the_new_one() -> Result {
-        for _ in 0..20 {
-            let shared = Shared::new()?;
-            let (lower, upper) = (hash(0), hash(FEW.reverse_bits()));
-            assert!(shared.table.size().index(upper) == 0);
-            let other = shared.clone();
-            let waits = Elsewhere::start(move || {
-                other.meeting.attend();
-                let _bucket = other.table.lock(upper);
-                other.is_idle(0) && !other.is_idle(FEW)
-            })?;
-            shared.meeting.expect();
-            let bucket = shared.table.lock(lower);
-            shared.meeting.attend();
-            fixture::dawdle();
-            let size = shared.table.size();
+        let shared = Shared::new()?;
+        let upper = hash(FEW.reverse_bits());
+        let size = shared.table.size();
+        assert!(size.index(upper) == 0);
+        let other = shared.clone();
+        let lock = move || {
+            let _bucket = other.table.lock(upper);
+            other.is_idle(0) && !other.is_idle(FEW)
+        };
+        let (is_right, ()) = fixture::interleave(Instant::LockBucket, lock, || {
             shared.table.size.store(size.grow(FEW + 1), Release);
-            drop(bucket);
-            assert!(waits.end()?);
-            assert!(shared.is_idle(0) && shared.is_idle(FEW));
-        }
+        })?;
+        assert!(is_right);
+        assert!(shared.is_idle(0) && shared.is_idle(FEW));
         Ok(())
     }
 }

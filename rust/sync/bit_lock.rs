@@ -4,6 +4,8 @@
 //!
 //! C header: [`include/linux/bit_spinlock.h`](srctree/include/linux/bit_spinlock.h)
 
+#[cfg(CONFIG_KUNIT = "y")]
+use crate::instant::Instant;
 use crate::sync::atomic::{
     fetch_or_acquire,
     load_acquire,
@@ -44,6 +46,8 @@ impl BitLock {
     /// Waits until the lock seems to be free.
     #[cold]
     fn wait(&self) {
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::AwaitLock.reach();
         while read_once(&self.0) & BIT != 0 {
             hint::spin_loop();
         }
@@ -80,6 +84,7 @@ mod tests {
     use super::*;
     use crate::{
         fixture::{
+            self,
             Elsewhere,
             Meeting, //
         },
@@ -131,6 +136,25 @@ mod tests {
         other.end()?;
         assert_eq!(shared.count.load(Relaxed), 2 * TIMES);
         assert!(shared.lock.is_null());
+        Ok(())
+    }
+
+    #[test]
+    fn lock_is_waited_for_until_it_is_released() -> Result {
+        let lock = Arc::new(BitLock(Atomic::new(BIT)), GFP_KERNEL)?;
+        let other = lock.clone();
+        let hold_and_release = move || {
+            let _guard = PreemptGuard::new();
+            // SAFETY: Preemption is disabled until the end of the block.
+            unsafe { other.lock() };
+            // SAFETY: This thread holds it.
+            unsafe { other.unlock() };
+        };
+        fixture::interleave(Instant::AwaitLock, hold_and_release, || {
+            // SAFETY: It was made for this thread to hold it.
+            unsafe { lock.unlock() };
+        })?;
+        assert!(lock.is_null());
         Ok(())
     }
 

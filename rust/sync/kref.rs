@@ -5,6 +5,8 @@
 //! C headers: [`include/linux/kref.h`](srctree/include/linux/kref.h),
 //! [`include/linux/refcount.h`](srctree/include/linux/refcount.h)
 
+#[cfg(CONFIG_KUNIT = "y")]
+use crate::instant::Instant;
 use crate::{
     bindings,
     sync::atomic::{
@@ -168,6 +170,8 @@ impl Kref {
     #[inline]
     #[must_use = "otherwise the reference is still there"]
     pub(crate) fn put_if_last(&self) -> bool {
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::LastPut.reach();
         cmpxchg(self.atomic(), 1, 0)
     }
 
@@ -177,6 +181,8 @@ impl Kref {
     fn try_add(&self, delta: c_int) -> bool {
         let old = read_once(self.atomic());
         let new = old.wrapping_add(delta);
+        #[cfg(CONFIG_KUNIT = "y")]
+        Instant::ChangeCount.reach();
         old > 0 && new > 0 && cmpxchg(self.atomic(), old, new)
     }
 }
@@ -193,6 +199,8 @@ impl Kref {
 #[kernel::prelude::kunit_tests(restrack_kref)]
 mod tests {
     use super::*;
+    use crate::fixture;
+    use kernel::sync::Arc;
 
     /// A count of zero, as C's zeroed memory has it.
     fn zero() -> Kref {
@@ -252,6 +260,34 @@ mod tests {
         assert!(kref.put_if_last());
         assert!(kref.is_zero());
         assert!(!kref.put_if_last());
+    }
+
+    #[test]
+    fn get_amid_another_get_counts() -> Result {
+        let kref = Arc::new(Kref::one(), GFP_KERNEL)?;
+        let other = kref.clone();
+        let taken = fixture::interleave(
+            Instant::ChangeCount,
+            move || other.get_unless_zero(),
+            || kref.get_unless_zero(),
+        )?;
+        assert!(taken == (true, true));
+        assert_eq!(kref.count(), 3);
+        Ok(())
+    }
+
+    #[test]
+    fn get_amid_the_last_put_makes_it_not_the_last() -> Result {
+        let kref = Arc::new(Kref::one(), GFP_KERNEL)?;
+        let other = kref.clone();
+        let (last, taken) = fixture::interleave(
+            Instant::LastPut,
+            move || other.put_if_last(),
+            || kref.get_unless_zero(),
+        )?;
+        assert!(taken && !last);
+        assert_eq!(kref.count(), 2);
+        Ok(())
     }
 
     #[test]
