@@ -151,8 +151,9 @@ def model() -> int:
 @target("mutants")
 def try_mutants() -> Callable[[], int]:
     """break the module on purpose, one way at a time, and see the tests notice (half an hour)"""
-    _kernel(mutants.variant().kernel)
-    return functools.partial(mutants.run, checks.files())
+    for name in sorted({mutant.kernel for mutant in mutants.asked()}):
+        _kernel(name)
+    return functools.partial(mutants.try_in_copies, checks.files())
 
 
 @target("bench")

@@ -1,11 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
-"""`make mutants`: breaks the module, one way at a time, and looks which test notices.
+"""`make mutants`: breaks the module, one way at a time, and looks whether a test notices.
 
 mutants.toml has the ways. They are tried in copies of the checkout in build/mutants, one
-for each processor; there this file runs as a program. Each mutant names the suite, or the
-guest test, that is to catch it. That one runs first, then all KUnit suites. A mutant that
-no test catches is a test that is missing. Some mutants need another kernel than the debug
-kernel and are tried where KERNEL= asks for it.
+for each processor; there this file runs as a program. Each mutant names the KUnit suite,
+or the guest test, that is to catch it. Only that one runs, and only it counts: see
+judgement.py. On the module as it is, all tests that a copy needs must pass first.
 """
 
 import itertools
@@ -16,6 +15,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass
@@ -29,26 +29,18 @@ from scripts.paths import BUILD, CHECKOUT, LOGS
 from scripts.program import run as run_program
 from scripts.progress import Failed, say
 from tests import results, suites
+from tests.mutants import judgement
+from tests.mutants.judgement import CAUGHT, NOT_TRIED, PASSED, Outcome
 
 MUTANTS = CHECKOUT / "tests/mutants/mutants.toml"
 COPIES = BUILD / "mutants"
 # The results of a copy: for each mutant the name and the members of an Outcome.
 TABLE = "build/mutants.json"
 
-SUITES = "restrack_*"
-# Seconds for a boot with some suites, and for one with all. Some mutants are caught by a hang.
-LIMIT, LIMIT_ALL = 150, 400
-# A guest test takes so many times as long as some suites.
-GUEST_TEST = 4
-FAILURE = r"(?:EXPECTATION|ASSERTION) FAILED|not ok \d"
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """The result of a mutant."""
-
-    caught: bool
-    said: str           # which test caught it, or what went wrong
+# Seconds for a boot and a suite; a guest test has a limit of its own.
+LIMIT = 240
+# The kernels of the mutants that are tried if KERNEL= asks for none. Others take long to build.
+KERNELS = ("debug", "stock")
 
 
 @dataclass(frozen=True)
@@ -59,7 +51,7 @@ class Mutant:
     file: str
     # Pairs of a text that is there once, and the one that replaces it.
     edits: tuple[tuple[str, str], ...]
-    by: str             # a glob of KUnit suites, or a guest test (listing.sh)
+    by: str             # a KUnit suite, or a guest test (listing.sh)
     kernel: str         # the kernel on which that notices
 
     @staticmethod
@@ -77,6 +69,15 @@ class Mutant:
     def is_for_guest_test(self) -> bool:
         return self.by.endswith(".sh")
 
+    @property
+    def is_of_ib_core(self) -> bool:
+        return self.file.startswith("scripts/ib_core/")
+
+    @property
+    def cost(self) -> int:
+        """How long it takes, compared with others."""
+        return 1 + 2 * self.is_of_ib_core + 4 * self.is_for_guest_test
+
     def edited(self) -> str:
         """The text of the broken file."""
         if not self.path.exists():
@@ -89,15 +90,23 @@ class Mutant:
             text = text.replace(there, instead)
         return text
 
-    def apply(self) -> None:
-        self.path.write_text(self.edited())
-
     def build(self, booted: Kernel) -> Modules:
         """Builds only what the file is a part of."""
-        if self.file.startswith("scripts/ib_core/"):
+        if self.is_of_ib_core:
             return modules.build(booted)
         modules.build_restrack(booted, modules.folder(booted.variant) / "module")
         return modules.install(booted)
+
+    def run(self, booted: Kernel) -> Outcome:
+        """Breaks the module and runs the test."""
+        unharmed = self.path.read_text()
+        try:
+            self.path.write_text(self.edited())
+            return run(booted, self.build(booted), [self.by])[self.by]
+        except Failed as failure:
+            return Outcome(NOT_TRIED, f"{failure.why} {failure.log or ''}".rstrip())
+        finally:
+            self.path.write_text(unharmed)
 
 
 def stale() -> list[str]:
@@ -114,97 +123,99 @@ def stale() -> list[str]:
     return wrong
 
 
-def kunit(booted: Kernel, made: Modules, names: str) -> str | None:
-    """Runs KUnit suites; returns the first test that failed, or what else went wrong."""
-    command = " ".join(["FIRST_FAILURE=1 exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
+def run(booted: Kernel, made: Modules, tests: list[str]) -> dict[str, Outcome]:
+    """Runs tests of one kind in one guest, which ends with the first failure of a single one."""
+    guest = guest_tests if tests[0].endswith(".sh") else kunit
+    return guest(booted, made, tests, "FIRST_FAILURE=1 " if len(tests) == 1 else "")
+
+
+def kunit(booted: Kernel, made: Modules, tests: list[str], words: str) -> dict[str, Outcome]:
+    """Runs KUnit suites."""
     slower = suites.SLOWER.get(booted.variant.kernel, 1)
-    cmdline = (f"kunit.filter_glob={names} loglevel=7 "
-               f"sysctl.kernel.hung_task_timeout_secs={50 * slower}")
-    verdict = qemu.boot(booted, made.folder, "kunit", command,
-                        limit=(LIMIT_ALL if names == SUITES else LIMIT) * slower,
-                        machine=qemu.Machine(cpus=4, cmdline=cmdline))
-    said = verdict.results / "kernel.log"
-    return first_failure(said.read_text(errors="replace") if said.exists() else "", verdict.why)
+    verdict = qemu.boot(
+        booted, made.folder, "kunit",
+        f"{words}SUITES='{' '.join(tests)}' exec $CHECKOUT/tests/mutants/suites.sh "
+        + " ".join(made.kunit),
+        limit=LIMIT * slower * len(tests),
+        machine=qemu.Machine(cpus=4, cmdline=(
+            # The program that starts a suite waits for it, which is no hang.
+            "kunit.autorun=0 loglevel=7 "
+            f"sysctl.kernel.hung_task_timeout_secs={LIMIT * slower}")))
+    said = _text(verdict.results / "kernel.log")
+    return {test: judgement.of_suite(test, said, verdict.why) for test in tests}
 
 
-def first_failure(log: str, why: str) -> str | None:
-    """The first test that failed, by the kernel's messages; else why the boot failed, if it did."""
-    suite = ""
-    for line in log.splitlines():
-        if begin := re.search(r"# Subtest: (restrack\w*)", line):
-            suite = begin[1]
-        elif re.search(FAILURE, line):
-            test = re.search(r"# (\w+): \w+ FAILED|not ok \d+ (\w+)", line)
-            return f"{suite}: {(test[1] or test[2]) if test else line.strip()}"
-        elif qemu.BAD_MESSAGES.search(line):
-            return f"{suite}: {re.sub(r'^.*?] ', '', line.strip())[:60]}"
-    return f"{suite}: {why}" if why else None
+def guest_tests(booted: Kernel, made: Modules, tests: list[str], words: str) -> dict[str, Outcome]:
+    """Runs guest tests."""
+    found = [test for test in results.guest_tests() if test.path.name in tests]
+    if len(found) != len(tests):
+        raise Failed("mutants", f"{' '.join(tests)} are not all guest tests", MUTANTS)
+    verdict = qemu.boot(
+        booted, made.folder, "guest-test",
+        f"{words}TESTS='{' '.join(tests)}' exec bash $CHECKOUT/tests/mutants/guest_test.sh",
+        limit=LIMIT + sum(test.limit for test in found),
+        machine=qemu.Machine(cmdline=f"{suites.NO_KUNIT} loglevel=7"))
+    said = _text(verdict.results / "kernel.log")
+    return {test.path.name: judgement.of_guest_test(
+        test.name, _text(verdict.results / f"{test.name}.log"),
+        _text(verdict.results / f"{test.name}.code"), said, verdict.why) for test in found}
 
 
-def guest_test(booted: Kernel, made: Modules, script: str) -> str | None:
-    """Runs a guest test; returns what failed."""
-    tests = [test for test in results.guest_tests() if test.path.name == script]
-    if not tests:
-        raise Failed(script, "is not a guest test")
-    failures = suites.guest_tests(booted, made, "mutants", tests).failures
-    return f"{failures[0].name}: {failures[0].why}" if failures else None
-
-
-def caught(booted: Kernel, made: Modules, by: str) -> str | None:
-    """Runs a test, then all KUnit suites if it passes; returns what failed."""
-    test = guest_test if by.endswith(".sh") else kunit
-    return test(booted, made, by) or (kunit(booted, made, SUITES) if by != SUITES else None)
-
-
-def variant() -> Variant:
-    """The kernel that KERNEL= asks for."""
-    return kernels.Variant.asked(os.environ.get("KERNEL") or "debug")
+def _text(path: Path) -> str:
+    """What a guest has written, if it has."""
+    return path.read_text(errors="replace") if path.exists() else ""
 
 
 def asked() -> list[Mutant]:
-    """The mutants for that kernel that ONLY= names, or all."""
-    only, name = os.environ.get("ONLY", ""), variant().kernel
+    """The mutants for the kernel that KERNEL= asks for, or for KERNELS, that ONLY= names."""
+    only = os.environ.get("ONLY", "")
+    names = (os.environ["KERNEL"],) if os.environ.get("KERNEL") else KERNELS
     found = [mutant for mutant in Mutant.read()
-             if mutant.kernel == name and re.search(only, mutant.name)]
+             if mutant.kernel in names and re.search(only, mutant.name)]
     if not found:
-        raise Failed("mutants", f"none for the kernel '{name}' matches ONLY='{only}'", MUTANTS)
+        raise Failed("mutants", f"none for {' or '.join(names)} matches ONLY='{only}'", MUTANTS)
     return found
 
 
 def share(mutants: Iterable[Mutant], number: int, nr: int) -> list[Mutant]:
-    """One of so many parts that take about the same time.
-
-    Those for guest tests are together: their tests must pass on the module as it is first.
-    """
-    mutants = sorted(mutants, key=lambda mutant: mutant.is_for_guest_test)
-    costs = [GUEST_TEST if mutant.is_for_guest_test else 1 for mutant in mutants]
+    """One of so many parts that take about the same time, with few tests in each."""
+    mutants = sorted(mutants, key=lambda mutant: (mutant.kernel, mutant.is_for_guest_test,
+                                                  mutant.is_of_ib_core, mutant.by))
+    costs = [mutant.cost for mutant in mutants]
     begins = itertools.accumulate(costs, initial=0)
     return [mutant for mutant, begin in zip(mutants, begins) if begin * nr // sum(costs) == number]
 
 
-def try_all(mutants: list[Mutant], with_suites: bool) -> list[tuple[str, bool, str]]:
-    """Tries the mutants, after the unbroken module, in a copy; returns their results."""
-    booted = kernels.get(variant())
+def try_unbroken(booted: Kernel, mutants: Iterable[Mutant]) -> None:
+    """The tests that the mutants name must pass on the module as it is."""
     made = modules.build(booted)
-    for by in [*([SUITES] if with_suites else []),
-               *sorted({m.by for m in mutants if m.is_for_guest_test})]:
-        if failed := caught(booted, made, by):
-            raise Failed("the module as it is", failed, LOGS)
-    say("the module as it is passes")
-    table = []
-    for number, mutant in enumerate(mutants, 1):
-        unharmed = mutant.path.read_text()
-        try:
-            mutant.apply()
-            said = caught(booted, mutant.build(booted), mutant.by)
-            outcome = Outcome(bool(said), said or "NOT CAUGHT")
-        except Failed as failure:
-            outcome = Outcome(False, f"NOT TRIED: {failure.why} {failure.log or ''}".rstrip())
-        finally:
-            mutant.path.write_text(unharmed)
-        table.append((mutant.name, *astuple(outcome)))
-        say(f"{number} of {len(mutants)}: {mutant.name}: {outcome.said}")
+    names = sorted({(mutant.is_for_guest_test, mutant.by) for mutant in mutants})
+    for _, tests in itertools.groupby(names, key=lambda name: name[0]):
+        for test, outcome in run(booted, made, [by for _, by in tests]).items():
+            if outcome.kind != PASSED:
+                raise Failed("the module as it is", f"{test}: {outcome.said}", LOGS)
+    say(f"the module as it is passes {', '.join(by for _, by in names)}")
+
+
+def try_all(mutants: list[Mutant]) -> list[tuple[str, str, str]]:
+    """Tries the mutants, after the unbroken module, in a copy; returns their results."""
+    table: list[tuple[str, str, str]] = []
+    for kernel, group in itertools.groupby(mutants, key=lambda mutant: mutant.kernel):
+        booted, these = kernels.get(Variant.asked(kernel)), list(group)
+        try_unbroken(booted, these)
+        for mutant in these:
+            begin = time.monotonic()
+            outcome = mutant.run(booted)
+            table.append((mutant.name, *astuple(outcome)))
+            say(f"{len(table)} of {len(mutants)}, {time.monotonic() - begin:.0f} s: "
+                f"{mutant.name}: {spoken(mutant, outcome)}")
     return table
+
+
+def spoken(mutant: Mutant, outcome: Outcome) -> str:
+    """The outcome for a person."""
+    return {CAUGHT: outcome.said, PASSED: f"NOT CAUGHT by {mutant.by}"}.get(
+        outcome.kind, f"NOT TRIED: {outcome.said}")
 
 
 def copy(files: Iterable[Path], into: Path) -> None:
@@ -221,21 +232,13 @@ def copy(files: Iterable[Path], into: Path) -> None:
         if not old.exists() or old.read_bytes() != new.read_bytes():
             old.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(new, old)
-            shutil.copymode(new, old)
+        shutil.copymode(new, old)
 
 
-def run(files: Iterable[Path]) -> int:
-    """Tries the mutants in copies of these files; returns the exit code."""
-    if wrong := stale():
-        raise Failed("mutants", "; ".join(wrong), MUTANTS)
-    names = [mutant.name for mutant in asked()]
-    nr = min(len(names), os.cpu_count() or 1)
-    copies = [COPIES / str(number) for number in range(nr)]
-    for into in copies:
-        copy(files, into)
-    say(f"{len(names)} mutants, in {nr} copies below {COPIES.relative_to(CHECKOUT)}")
+def run_copies(copies: list[Path]) -> None:
+    """Runs this program in each copy at the same time."""
     command = [sys.executable, "-B", "-m", "tests.mutants.mutants"]
-    programs = [subprocess.Popen([*command, str(number), str(nr)], cwd=into,
+    programs = [subprocess.Popen([*command, str(number), str(len(copies))], cwd=into,
                                  stdin=subprocess.DEVNULL)
                 for number, into in enumerate(copies)]
     try:
@@ -245,21 +248,39 @@ def run(files: Iterable[Path]) -> int:
         for program in programs:
             program.send_signal(signal.SIGINT)
         raise
+
+
+def try_in_copies(files: Iterable[Path]) -> int:
+    """Tries the mutants in copies of these files; returns the exit code."""
+    if wrong := stale():
+        raise Failed("mutants", "; ".join(wrong), MUTANTS)
+    mutants = asked()
+    copies = [COPIES / str(number) for number in range(min(len(mutants), os.cpu_count() or 1))]
+    for into in copies:
+        copy(files, into)
+    say(f"{len(mutants)} mutants, in {len(copies)} copies below {COPIES.relative_to(CHECKOUT)}")
+    run_copies(copies)
     table = {name: Outcome(*members) for into in copies if (into / TABLE).exists()
              for name, *members in json.loads((into / TABLE).read_text())}
-    nothing = Outcome(False, "NOT TRIED: its copy did not come to its end")
-    width = max(map(len, names))
-    for name in names:
-        print(f"{name:<{width}}  {table.get(name, nothing).said}")
-    bad = sum(not table.get(name, nothing).caught for name in names)
-    print(f"{len(names) - bad} mutants caught, {bad} not", flush=True)
-    return 1 if bad else 0
+    return conclude(mutants, table)
+
+
+def conclude(mutants: list[Mutant], table: dict[str, Outcome]) -> int:
+    """Prints what came of each mutant; returns the exit code."""
+    width = max(len(mutant.name) for mutant in mutants)
+    nothing = Outcome(NOT_TRIED, "its copy did not come to its end")
+    outcomes = [table.get(mutant.name, nothing) for mutant in mutants]
+    for mutant, outcome in zip(mutants, outcomes):
+        print(f"{mutant.name:<{width}}  {spoken(mutant, outcome)}")
+    kinds = [outcome.kind for outcome in outcomes]
+    print(f"{kinds.count(CAUGHT)} mutants caught, {kinds.count(PASSED)} not caught, "
+          f"{kinds.count(NOT_TRIED)} not tried", flush=True)
+    return 0 if kinds.count(CAUGHT) == len(kinds) else 1
 
 
 def main(number: int, nr: int) -> int:
     """The program that runs in a copy."""
-    table = try_all(share(asked(), number, nr), with_suites=not number)
-    (CHECKOUT / TABLE).write_text(json.dumps(table))
+    (CHECKOUT / TABLE).write_text(json.dumps(try_all(share(asked(), number, nr))))
     return 0
 
 
