@@ -166,10 +166,12 @@ def run(kernel: Kernel, *others: Kernel) -> int:
     (BUILD / "bench.json").write_text(json.dumps(result, indent=1) + "\n")
     (BUILD / "bench.md").write_text(report.summary(rows))
     report.picture(kernel, rows, BUILD / "bench.svg")
-    text, missed = report.text(rows)
+    text, missed, slow = report.text(rows)
     print(f"\nLinux {kernel.release} as Debian ships it, {date}\n\n{text}\n")
     if qemu.accelerator_for(kernel) == "tcg":
         say("KVM does not work here: the threads ran on emulated processors")
-    say(f"{missed} targets missed; build/bench.json, build/bench.svg" if missed else
-        "all targets reached; build/bench.json, build/bench.svg")
-    return 0
+    if slow:
+        say(f"{slow} targets of threads missed. Their figures vary, so that is no failure")
+    say((f"FAILED {missed} targets" if missed else "all other targets reached" if slow else
+         "all targets reached") + "; build/bench.json, build/bench.svg")
+    return 1 if missed else 0
