@@ -123,7 +123,7 @@ def suites(only: str | None = None) -> set[str]:
     wanted = {name for name in found
               if fnmatch.fnmatchcase(name, (only or "*").partition(".")[0])}
     if not wanted:
-        raise Failed("ONLY", f"no KUnit suite is called '{only}'", None,
+        raise Failed("KUnit", f"no suite is called '{only}'", None,
                      f"there are: {' '.join(sorted(found))}")
     return wanted
 

@@ -28,6 +28,8 @@ from scripts.kernel.kernels import Kernel
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
 from tests.compare import captures
+from tests.compare.guest.main import choose
+from tests.compare.guest.scene import Wrong
 
 Shown = dict[str, list[str]]    # by the name of a capture, its lines
 Change = tuple[str, str]        # a sign and a line
@@ -324,8 +326,13 @@ def _unseen(folder: Path, shown: dict[str, Shown],
 
 def run(kernel: Kernel) -> int:
     """Runs the comparison; returns the exit code."""
+    patterns = os.environ.get("ONLY", "").split()
+    try:
+        choose(patterns)
+    except Wrong as wrong:
+        raise Failed("ONLY", str(wrong)) from None
     # So that the guest's shell does not expand wildcards.
-    chosen = shlex.join(os.environ.get("ONLY", "").split())
+    chosen = shlex.join(patterns)
     folders = {"c": _c_modules(kernel), "rust": _rust_modules(kernel)}
     _copy_selftests(kernel)
     OUT.mkdir(parents=True, exist_ok=True)

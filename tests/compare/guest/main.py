@@ -37,7 +37,7 @@ def choose(patterns: list[str]) -> dict[str, tuple[str, str]]:
                       or fnmatch.fnmatchcase(title, pattern)} for pattern in patterns}
     for pattern, some in fits.items():
         if not some:
-            sys.exit(f"no workload is called '{pattern}'; there are: {' '.join(WORKLOADS)}")
+            raise Wrong(f"no workload is called '{pattern}'; there are: {' '.join(WORKLOADS)}")
     return {title: which for title, which in titles.items()
             if not patterns or any(title in some for some in fits.values())}
 
@@ -74,4 +74,5 @@ def main() -> None:
     print(f"{time.monotonic() - begin:6.1f} s  done", flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()
