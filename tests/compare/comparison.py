@@ -154,6 +154,9 @@ def _run(kernel: Kernel, side: str, folder: Path, chosen: str) -> Shown:
         shown[f"{path.parent.name}/{path.stem}"] = captures.lines(json.loads(path.read_text()))
     for path in sorted(said.glob("*/wrong")):
         shown[f"{path.parent.name}/wrong"] = path.read_text().splitlines()[:1]
+    for path in sorted(said.glob("*/remarks")):
+        for line in path.read_text().splitlines():
+            say(f"REMARK {path.parent.name}, with {SIDES[side]}: {line}")
     _write(OUT / side, shown)
     return shown
 

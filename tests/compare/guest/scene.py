@@ -11,7 +11,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from tests.compare.guest import capture
@@ -207,6 +207,11 @@ class Scene:
     def note(self, point: str, **facts: object) -> None:
         """Saves other facts, which must be the same with both trackers."""
         self._save(point, {"facts": facts})
+
+    def remark(self, lines: Iterable[str]) -> None:
+        """Saves lines for the person who runs the comparison, which are not compared."""
+        with open(f"{self.folder}/remarks", "a", encoding="utf-8") as file:
+            file.writelines(f"{line}\n" for line in lines)
 
     def _save(self, point: str, said: dict[str, Any]) -> None:
         path = f"{self.folder}/{self.number:02}-{point}.json"

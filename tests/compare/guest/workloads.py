@@ -37,6 +37,12 @@ QUICK = {"idle-rxe", "memory-rxe", "shared_queues-rxe", "shared_domain-rxe",
          "refused-rxe", "churn-rxe", "half_read-rxe", "long_list-rxe", "order-rxe",
          "order-siw"}
 
+# CM_IDs that stay in the workload churn.
+CM_IDS = 200
+
+# How often a selftest of the kernel is tried.
+TRIES = 3
+
 # Runs of a command while objects come and go: of the longest list, others, statistics.
 RUNS, FEWER, FEWEST = 15, 10, 5
 
@@ -852,32 +858,37 @@ def selftests(scene: Scene) -> None:
     os.makedirs(tools)
     # The only program that they need and that is not installed.
     os.symlink("/usr/bin/busybox", f"{tools}/ping")
-    path = f"{tools}:{os.environ['PATH']}"
-    patient = f"{os.path.dirname(os.path.abspath(__file__))}/tools:{path}"
+    # An ip that waits.
+    path = f"{os.path.dirname(os.path.abspath(__file__))}/tools:{tools}:{os.environ['PATH']}"
     scene.others.append(scene.load_modules)
-    failed = []
-    for test in sorted(os.listdir(folder)):
-        if not test.endswith(".sh"):
-            continue
+    failed, tries = [], []
+    tests = sorted(name for name in os.listdir(folder) if name.endswith(".sh"))
+    if not tests:
+        raise Wrong(f"there is none in {folder}")
+    for test in tests:
         # One of them unloads tun, and another one needs it.
         scene.load_modules()
-        # They wait a second or not at all for the kernel and other programs. If that is
-        # not enough, they get programs that wait.
-        for attempt, path_ in enumerate((path, patient, patient)):
-            log = f"{scene.folder}/{test}.{attempt}.log"
-            with open(log, "wb") as file:
-                code = subprocess.run(["timeout", "-k", "5", "300", "bash",
-                                       f"{folder}/{test}"], stdin=subprocess.DEVNULL,
-                                      stdout=file, stderr=subprocess.STDOUT,
-                                      env=dict(os.environ, PATH=path_),
-                                      check=False).returncode
+        # They wait a second or not at all for the kernel and other programs, which may
+        # not be enough. The comparison says which of them needed more than one try.
+        for number in range(1, TRIES + 1):
+            code = _selftest(scene, f"{folder}/{test}", number, path)
             if not code:
                 break
+            tries.append(f"{test} ended with code {code} at try {number} of {TRIES}")
         scene.note(test.removesuffix(".sh"), code=code)
         if code:
             failed.append(f"{test} ended with code {code}")
+    scene.remark(tries)
     if failed:
         raise Wrong("; ".join(failed))
+
+
+def _selftest(scene: Scene, test: str, number: int, path: str) -> int:
+    """Runs a selftest; returns its exit code."""
+    with open(f"{scene.folder}/{os.path.basename(test)}.{number}.log", "wb") as file:
+        return subprocess.run(["timeout", "-k", "5", "300", "bash", test],
+                              stdin=subprocess.DEVNULL, stdout=file, stderr=subprocess.STDOUT,
+                              env=dict(os.environ, PATH=path), check=False).returncode
 
 
 @workload("rxe", "siw")
