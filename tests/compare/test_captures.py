@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0
 """What the comparison makes of captures, and what it takes for a difference."""
 
+import json
+import tempfile
 import unittest
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from tests.compare import captures, comparison
@@ -173,3 +176,25 @@ class Differences(unittest.TestCase):
         for theirs, ours, right in (("a b", "a pid=1 b", True), ("a b", "a pid=2 b", False),
                                     ("a b", "a pid=1 c", False), ("a b", "a pid=1", False)):
             self.assertEqual(not judge([theirs], [ours], entry).unexpected, right, ours)
+
+    def test_lines_of_the_c_tracker_must_be_right_too(self) -> None:
+        entry = next(one for one in comparison._expected() if one.where == "threads-*")
+        ours = "-d resource show pd: 1x pd.1 comm=threads pid=process.1 users=1"
+        for theirs, right in (("-d resource show pd: 1x pd.1 users=1", True),
+                              ("-d resource show pd: 1x pd.1 users=2", False),
+                              ("-d resource show pd: 1x pd.1 pid=process.2 users=1", False)):
+            judged = judge([theirs], [ours], entry, name="threads-rxe/00-thread-ended")
+            self.assertEqual(not judged.unexpected, right, theirs)
+
+    def test_entry_that_accepts_too_much_hides_a_mistake(self) -> None:
+        capture = listed(pd(1, 5, pid=7), pd(2, 6, pid=7))
+        theirs = captures.lines(listed(pd(1, 5), pd(2, 6)))
+        for rust, hidden in ((r"pid=process\.1", False), (r"pid=process\.\d", True)):
+            with tempfile.TemporaryDirectory() as folder:
+                (Path(folder) / "w-rxe").mkdir()
+                (Path(folder) / "w-rxe/00-a.json").write_text(json.dumps(capture))
+                tried, unseen = comparison._unseen(
+                    Path(folder), {"c": {"w-rxe/00-a": theirs}},
+                    [expected(words=["pid"], c="", rust=rust, lines={"w-rxe": [2, 2]})])
+            self.assertTrue(tried)
+            self.assertEqual(["wrong pid" in line for line in unseen], [True] * 2 * hidden)

@@ -59,9 +59,11 @@ def ask(commands: Sequence[str], options: Iterable[str] = ("-d",),
             answers.append("")
         elif not line.startswith("       rdma dev "):
             answers[-1] += line + "\n"
-    said = [[command, _read(answer)] for command, answer in zip(commands, answers)]
     if len(answers) != len(commands) + 1:
-        said.append(["answers", len(answers) - 1])
+        # Two sides that answer nothing would be alike.
+        raise RuntimeError(f"rdma gave {len(answers) - 1} answers to {len(commands)} commands: "
+                           f"{run.stderr.strip()[-200:]}")
+    said = [[command, _read(answer)] for command, answer in zip(commands, answers)]
     # Errors are not buffered, so it is unknown to which command they belong.
     errors = [line for line in run.stderr.splitlines() if line.strip()]
     return said + [["errors", errors], ["code", run.returncode]]

@@ -703,7 +703,7 @@ def churn(scene: Scene) -> None:
     stays.many("qp", "qp", numbers["qp"], "pd0", "cq")
     other = scene.actor("idle")
     other.set("dev1")
-    ports = {stays: (ADDRESS, 200), other: ("10.7.2.1", 1)}
+    ports = {stays: (ADDRESS, CM_IDS), other: ("10.7.2.1", 1)}
     for a, (address, number) in ports.items():
         a.event_channel("ch")
         for i in range(number):
@@ -719,6 +719,8 @@ def churn(scene: Scene) -> None:
         moves.cq("cq", "ctx")
         moves.event_channel("ch")
         kept = capture.held(name)
+        if len(kept) < numbers.get(name, CM_IDS):
+            raise Wrong(f"only {len(kept)} {name} are held")
         scene.note(f"held-{name}", number=len(kept))
         moves.churn(method[0], method[1:], then)
         scene.wait(moves.churned, "it churns")
