@@ -26,7 +26,8 @@ TESTS = CHECKOUT / "tests/guest"
 HELPERS = {"lib.sh", "run.sh"}
 
 # How a suite of KUnit is declared, in Rust and in C.
-_SUITE = re.compile(r"\bkunit_tests\((\w+)\)|^\t\.name = \"(restrack_\w+)\",$", re.M)
+_SUITE = re.compile(r"\bkunit_tests\((\w+)\)|"
+                    r"\bstruct kunit_suite \w+ = \{\n\t\.name = \"(\w+)\",$", re.M)
 
 
 @dataclass(frozen=True)
