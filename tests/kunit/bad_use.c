@@ -72,7 +72,7 @@ static void free_protocol_refuses_null(struct kunit *test)
 
 static void null_root_is_refused(struct kunit *test)
 {
-	u64 cursor = 0;
+	u64 cursor = 0, key;
 
 	EXPECT_WARNING(test, rdma_restrack_init(NULL));
 	EXPECT_WARNING(test, rdma_restrack_clean(NULL));
@@ -80,6 +80,9 @@ static void null_root_is_refused(struct kunit *test)
 	EXPECT_REFUSED(test, rdma_restrack_count_details(NULL, RDMA_RESTRACK_QP, NULL, true), 0);
 	EXPECT_REFUSED(test, !rdma_restrack_next(NULL, RDMA_RESTRACK_QP, &cursor, true), true);
 	EXPECT_REFUSED(test, !rdma_restrack_generation(NULL, RDMA_RESTRACK_QP), false);
+	EXPECT_REFUSED(test, rdma_restrack_restores(NULL, RDMA_RESTRACK_QP), 0);
+	EXPECT_REFUSED(test, rdma_restrack_keys(NULL, RDMA_RESTRACK_QP, &cursor, true, &key, 1), 0);
+	EXPECT_REFUSED(test, PTR_ERR(rdma_restrack_get_bykey(NULL, RDMA_RESTRACK_QP, 0)), -EINVAL);
 }
 
 static void null_device_is_refused(struct kunit *test)
@@ -91,8 +94,14 @@ static void null_cursor_is_refused(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_entry *res = mock_tracked(test, dev, RDMA_RESTRACK_QP);
+	u64 cursor = 0, key;
 
 	EXPECT_REFUSED(test, !rdma_restrack_next(&dev->res, RDMA_RESTRACK_QP, NULL, true), true);
+	EXPECT_REFUSED(test, rdma_restrack_keys(&dev->res, RDMA_RESTRACK_QP, NULL, true, &key, 1),
+		       0);
+	EXPECT_REFUSED(test, rdma_restrack_keys(&dev->res, RDMA_RESTRACK_QP, &cursor, true, NULL,
+						1), 0);
+	KUNIT_EXPECT_EQ(test, cursor, 0);
 	KUNIT_EXPECT_EQ(test, kref_read(&res->kref), 1);
 }
 
@@ -101,7 +110,7 @@ static void bad_type_is_refused(struct kunit *test)
 	static const enum rdma_restrack_type types[] = { BAD_TYPE, WORSE_TYPE };
 	struct ib_device *dev = mock_device(test);
 	struct rdma_restrack_root *root = &dev->res;
-	u64 cursor = 0;
+	u64 cursor = 0, key;
 	int i;
 
 	for (i = 0; i < ARRAY_SIZE(types); i++) {
@@ -109,6 +118,9 @@ static void bad_type_is_refused(struct kunit *test)
 		EXPECT_REFUSED(test, rdma_restrack_count_details(root, types[i], NULL, true), 0);
 		EXPECT_REFUSED(test, !rdma_restrack_next(root, types[i], &cursor, true), true);
 		EXPECT_REFUSED(test, !rdma_restrack_generation(root, types[i]), false);
+		EXPECT_REFUSED(test, rdma_restrack_restores(root, types[i]), 0);
+		EXPECT_REFUSED(test, rdma_restrack_keys(root, types[i], &cursor, true, &key, 1), 0);
+		EXPECT_REFUSED(test, PTR_ERR(rdma_restrack_get_bykey(root, types[i], 0)), -EINVAL);
 		EXPECT_REFUSED(test, PTR_ERR(rdma_restrack_get_byid(dev, types[i], 0)), -EINVAL);
 	}
 }
@@ -164,6 +176,22 @@ static void object_without_a_device_gets_no_owner(struct kunit *test)
 	EXPECT_WARNING(test, rdma_restrack_add(res));
 	KUNIT_EXPECT_FALSE(test, res->valid);
 	KUNIT_EXPECT_NULL(test, res->task);
+}
+
+/* Of a queue pair it has 24 bits, and its port 8. The warning is all: it is tracked. */
+static void large_number_is_tracked(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct ib_qp *qp = mock_qp(test, dev, IB_QPT_RC, 0x1000000);
+	struct ib_qp *gsi = mock_qp(test, dev, IB_QPT_GSI, 1);
+
+	gsi->port = 256;
+	EXPECT_WARNING(test, mock_track(&qp->res));
+	EXPECT_WARNING(test, mock_track(&gsi->res));
+	KUNIT_EXPECT_EQ(test, qp->res.id, 0x1000000);
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &qp->res));
+	KUNIT_EXPECT_TRUE(test, mock_found(dev, &gsi->res));
+	KUNIT_EXPECT_EQ(test, mock_count(dev, RDMA_RESTRACK_QP), 2);
 }
 
 static void second_add_changes_nothing(struct kunit *test)
@@ -429,6 +457,7 @@ static struct kunit_case bad_use_cases[] = {
 	KUNIT_CASE(add_refuses_a_bad_type),
 	KUNIT_CASE(add_refuses_an_object_without_a_device),
 	KUNIT_CASE(object_without_a_device_gets_no_owner),
+	KUNIT_CASE(large_number_is_tracked),
 	KUNIT_CASE(second_add_changes_nothing),
 	KUNIT_CASE(tracked_entry_keeps_its_owner),
 	KUNIT_CASE(second_del_changes_nothing),

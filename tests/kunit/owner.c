@@ -175,6 +175,23 @@ static void parent_name_takes_the_process(struct kunit *test)
 	MOCK_EXPECT_HELD(test, owner, 0);
 }
 
+static void parent_that_released_its_process_gives_none(struct kunit *test)
+{
+	struct ib_device *dev = mock_device(test);
+	struct rdma_restrack_entry *parent = mock_object(test, dev, RDMA_RESTRACK_PD);
+	struct rdma_restrack_entry *res = mock_object(test, dev, RDMA_RESTRACK_MR);
+	struct mock_owner *owner = mock_owner(test);
+
+	mock_own(test, owner, parent);
+	rdma_restrack_del(parent);
+	rdma_restrack_new(res, RDMA_RESTRACK_MR);
+	rdma_restrack_set_name(res, MOCK_NAME);
+	rdma_restrack_parent_name(res, parent);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(res));
+	KUNIT_EXPECT_STREQ(test, res->kern_name, MOCK_NAME);
+	MOCK_EXPECT_HELD(test, owner, 0);
+}
+
 static void replaced_owner_is_released(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -365,6 +382,7 @@ static struct kunit_case owner_cases[] = {
 	KUNIT_CASE(qp_without_a_pd_takes_the_current_process),
 	KUNIT_CASE(parent_name_takes_the_kernel_name),
 	KUNIT_CASE(parent_name_takes_the_process),
+	KUNIT_CASE(parent_that_released_its_process_gives_none),
 	KUNIT_CASE(replaced_owner_is_released),
 	KUNIT_CASE(put_before_add_releases_the_owner),
 	KUNIT_CASE(del_of_an_unbound_cm_id_releases_the_owner),

@@ -105,6 +105,9 @@ static void clean_without_leftovers_is_silent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, log_lines(log, "restrack", "leak", ""), 0);
 }
 
+#define LEAKED	"rdma_restrack: leaked: "
+#define OF_MOCK	", owned by kernel [" MOCK_NAME "], "
+
 static void clean_reports_leftovers(struct kunit *test)
 {
 	struct ib_device *dev = mock_device(test);
@@ -113,7 +116,7 @@ static void clean_reports_leftovers(struct kunit *test)
 	struct ib_qp *qp = mock_tracked_qp(test, dev, IB_QPT_RC, 4711);
 	struct ib_qp *drv = mock_tracked_qp(test, dev, IB_QPT_DRIVER, 815);
 	struct log *log;
-	char pid[16];
+	char process[64];
 
 	atomic64_set(&opaque_root(&dev->res)->counts[RDMA_RESTRACK_MR].tickets, 987654);
 	mr[0] = mock_object(test, dev, RDMA_RESTRACK_MR);
@@ -121,21 +124,20 @@ static void clean_reports_leftovers(struct kunit *test)
 	gone = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	mr[1] = mock_tracked(test, dev, RDMA_RESTRACK_MR);
 	rdma_restrack_del(gone);
-	snprintf(pid, sizeof(pid), "%d", task_pid_nr(owner->task));
+	snprintf(process, sizeof(process), ", owned by mock_owner (pid %d), ",
+		 task_pid_nr(owner->task));
 
 	log = log_from_here(test);
 	kunit_warning_suppress(test) {
 		rdma_restrack_clean(&dev->res);
 		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
 	}
-	KUNIT_EXPECT_EQ(test, log_lines(log, "qp", "4711", MOCK_NAME), 1);
-	KUNIT_EXPECT_EQ(test, log_lines(log, "qp", "815", MOCK_NAME), 1);
-	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987654", "mock_owner"), 1);
-	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987654", pid), 1);
-	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987655", ""), 0);
-	KUNIT_EXPECT_EQ(test, log_lines(log, "mr", "987656", MOCK_NAME), 1);
-	/* each with its age */
-	KUNIT_EXPECT_EQ(test, log_lines(log, "leak", " old", ""), 4);
+	KUNIT_EXPECT_EQ(test, log_lines(log, LEAKED "qp 4711" OF_MOCK, " s old", ""), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, LEAKED "qp 815" OF_MOCK, " s old", ""), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, LEAKED "mr 987654", process, " s old"), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, LEAKED "mr 987655", "", ""), 0);
+	KUNIT_EXPECT_EQ(test, log_lines(log, LEAKED "mr 987656" OF_MOCK, " s old", ""), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, "leak", "", ""), 4);
 
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
 	KUNIT_EXPECT_FALSE(test, drv->res.valid);
@@ -430,7 +432,8 @@ static void name_of_an_unloaded_module_is_not_read(struct kunit *test)
 	vm_unmap_aliases();
 	kunit_warning_suppress(test)
 		rdma_restrack_clean(&dev->res);
-	KUNIT_EXPECT_EQ(test, log_lines(log, "qp", "60606", ""), 1);
+	KUNIT_EXPECT_EQ(test, log_lines(log, LEAKED "qp 60606, owned by kernel ",
+					"[unloaded module], ", ""), 1);
 	KUNIT_EXPECT_EQ(test, log_lines(log, "mock_unloaded", "", ""), 0);
 	KUNIT_EXPECT_FALSE(test, qp->res.valid);
 }
