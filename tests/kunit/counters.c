@@ -50,6 +50,31 @@ static void processes_do_not_share_a_counter(struct kunit *test)
 	MOCK_EXPECT_HELD(test, b, 0);
 }
 
+/* A QP of a thread belongs to the process. With the C tracker each thread has a counter. */
+static void threads_of_a_process_share_a_counter(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test), *b = mock_owner(test);
+	struct task_struct *leader = b->task->group_leader;
+	struct counted_qp *a1, *b1, *b2;
+
+	KUNIT_ASSERT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), 0);
+	a1 = new_qp(test, dev, a, IB_QPT_RC, false);
+	/* as if it were a thread of the other process; nobody else looks at these tasks */
+	b->task->group_leader = a->task;
+	b1 = new_qp(test, dev, b, IB_QPT_RC, false);
+	init_qp(test, b1, b);
+	b->task->group_leader = leader;
+	b2 = new_qp(test, dev, b, IB_QPT_RC, false);
+	init_qp(test, a1, a);
+	init_qp(test, b2, b);
+	KUNIT_EXPECT_PTR_EQ(test, b1->qp->res.task, a->task);
+	KUNIT_EXPECT_NOT_NULL(test, a1->qp->counter);
+	KUNIT_EXPECT_PTR_EQ(test, a1->qp->counter, b1->qp->counter);
+	KUNIT_EXPECT_PTR_NE(test, a1->qp->counter, b2->qp->counter);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 2);
+}
+
 /* The pid of a process that has ended is used again: that is another process. */
 static void process_with_a_reused_pid_gets_its_own_counter(struct kunit *test)
 {
@@ -116,39 +141,12 @@ static void kernel_and_process_do_not_share_a_counter(struct kunit *test)
 	expect_unreferenced(test, kernel);
 }
 
-/* The contents of an attribute with others in it. */
-struct nest {
-	struct nlattr first[256];
-};
-
-static struct nest *ask_nest(struct kunit *test, struct verbs_device *dev,
-			     const struct given *attr, int nr, u16 type)
-{
-	struct nest *nest = kunit_kzalloc(test, sizeof(*nest), GFP_KERNEL);
-	struct inquiry inquiry = {
-		.dev = dev,
-		.op = RDMA_NLDEV_CMD_STAT_GET,
-		.attr = attr,
-		.nr = nr,
-		.wanted = type,
-		.into = nest,
-		.room = sizeof(*nest),
-	};
-
-	KUNIT_ASSERT_NOT_NULL(test, nest);
-	KUNIT_EXPECT_EQ(test, inquire(test, &inquiry), 0);
-	return nest;
-}
-
-#define for_each_in(attr, nest, rest)					\
-	nla_for_each_attr(attr, (nest)->first, sizeof(*(nest)), rest)
-
 /* The QPs that are bound to a counter, as it lists them. */
 static int bound_qps(struct kunit *test, struct verbs_device *dev, u32 counter, u32 *qpn,
 		     int room)
 {
-	const struct given attr[] = { DEV(dev), ON_PORT(PORT), FOR_QPS, COUNTER(counter) };
-	struct nest *nest = ask_nest(test, dev, attr, ARRAY_SIZE(attr), RDMA_NLDEV_ATTR_RES_QP);
+	struct nest *nest = ASK_NEST(test, dev, STAT_GET, RDMA_NLDEV_ATTR_RES_QP, ON_PORT(PORT),
+				     FOR_QPS, COUNTER(counter));
 	struct nlattr *entry, *found;
 	int rest, nr = 0;
 
@@ -164,9 +162,8 @@ static int bound_qps(struct kunit *test, struct verbs_device *dev, u32 counter, 
 /* The value of a counter of the port: its own and those of its QPs. */
 static u64 counted(struct kunit *test, struct verbs_device *dev, int index)
 {
-	const struct given attr[] = { DEV(dev), ON_PORT(PORT) };
-	struct nest *nest = ask_nest(test, dev, attr, ARRAY_SIZE(attr),
-				     RDMA_NLDEV_ATTR_STAT_HWCOUNTERS);
+	struct nest *nest = ASK_NEST(test, dev, STAT_GET, RDMA_NLDEV_ATTR_STAT_HWCOUNTERS,
+				     ON_PORT(PORT));
 	struct nlattr *entry, *found;
 	int rest;
 
@@ -234,8 +231,11 @@ struct request {
 	/* the QP is bound to a counter before */
 	bool bound;
 	int nr;
-	/* attributes that may be missing, and that may have any value, one bit each */
-	u32 optional, any;
+	/*
+	 * Attributes that may be missing, that may have any value, and that name something
+	 * that may not be there (-ENOENT), one bit each. The rest is -EINVAL.
+	 */
+	u32 optional, any, names;
 	struct given attr[6];
 };
 
@@ -246,47 +246,47 @@ struct request {
 
 static const struct request requests[] = {
 	{
-		"bind to a new counter", RDMA_NLDEV_CMD_STAT_SET, false, 5, 0, BIT(3), {
+		"bind to a new counter", RDMA_NLDEV_CMD_STAT_SET, false, 5, 0, BIT(3), BIT(4), {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT), FOR_QPS,
 			MANUAL, QP(OF_QP),
 		}
 	}, {
-		"bind", RDMA_NLDEV_CMD_STAT_SET, false, 6, BIT(5), BIT(3), {
+		"bind", RDMA_NLDEV_CMD_STAT_SET, false, 6, BIT(5), BIT(3), BIT(4) | BIT(5), {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT), FOR_QPS,
 			MANUAL, QP(OF_QP), COUNTER(OF_COUNTER),
 		}
 	}, {
-		"automatic mode", RDMA_NLDEV_CMD_STAT_SET, false, 5, BIT(4), 0, {
+		"automatic mode", RDMA_NLDEV_CMD_STAT_SET, false, 5, BIT(4), 0, 0, {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT), FOR_QPS,
 			{ RDMA_NLDEV_ATTR_STAT_MODE, RDMA_COUNTER_MODE_AUTO },
 			{ RDMA_NLDEV_ATTR_STAT_AUTO_MODE_MASK, RDMA_COUNTER_MASK_PID },
 		}
 	}, {
-		"optional counters", RDMA_NLDEV_CMD_STAT_SET, false, 3, 0, 0, {
+		"optional counters", RDMA_NLDEV_CMD_STAT_SET, false, 3, 0, 0, 0, {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT),
 			{ RDMA_NLDEV_ATTR_STAT_HWCOUNTERS, 2 },
 		}
 	}, {
-		"unbind", RDMA_NLDEV_CMD_STAT_DEL, true, 5, 0, 0, {
+		"unbind", RDMA_NLDEV_CMD_STAT_DEL, true, 5, 0, 0, BIT(3), {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT), FOR_QPS,
 			QP(OF_QP), COUNTER(OF_COUNTER),
 		}
 	}, {
-		"mode", RDMA_NLDEV_CMD_STAT_GET, false, 4, BIT(2), BIT(3), {
+		"mode", RDMA_NLDEV_CMD_STAT_GET, false, 4, BIT(2), BIT(3), 0, {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT), FOR_QPS,
 			MANUAL,
 		}
 	}, {
-		"one counter", RDMA_NLDEV_CMD_STAT_GET, true, 4, BIT(2), 0, {
+		"one counter", RDMA_NLDEV_CMD_STAT_GET, true, 4, BIT(2), 0, BIT(3), {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT), FOR_QPS,
 			COUNTER(OF_COUNTER),
 		}
 	}, {
-		"counters of the port", RDMA_NLDEV_CMD_STAT_GET, false, 2, 0, 0, {
+		"counters of the port", RDMA_NLDEV_CMD_STAT_GET, false, 2, 0, 0, 0, {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT),
 		}
 	}, {
-		"which counters there are", RDMA_NLDEV_CMD_STAT_GET_STATUS, false, 2, 0, 0, {
+		"which counters there are", RDMA_NLDEV_CMD_STAT_GET_STATUS, false, 2, 0, 0, 0, {
 			{ RDMA_NLDEV_ATTR_DEV_INDEX, OF_DEVICE }, ON_PORT(PORT),
 		}
 	},
@@ -329,17 +329,18 @@ static void request_with_a_bad_attribute_is_refused(struct kunit *test)
 		memcpy(bad, good, sizeof(bad));
 		memmove(&bad[i], &bad[i + 1], (nr - i - 1) * sizeof(*bad));
 		if (!(request->optional & BIT(i)))
-			KUNIT_EXPECT_LT_MSG(test, ask(test, dev, request->op, 0, bad, nr - 1, NULL), 0,
-					    "without attribute %d", i);
+			KUNIT_EXPECT_EQ_MSG(test, ask(test, dev, request->op, 0, bad, nr - 1, NULL),
+					    -EINVAL, "without attribute %d", i);
 		memcpy(bad, good, sizeof(bad));
 		bad[i].value = U32_MAX;
 		if (!(request->any & BIT(i)))
-			KUNIT_EXPECT_LT_MSG(test, ask(test, dev, request->op, 0, bad, nr, NULL), 0,
+			KUNIT_EXPECT_EQ_MSG(test, ask(test, dev, request->op, 0, bad, nr, NULL),
+					    request->names & BIT(i) ? -ENOENT : -EINVAL,
 					    "attribute %d too large", i);
 		/* the same request as a dump: it must not crash */
 		ask(test, dev, request->op, NLM_F_DUMP, bad, nr, NULL);
 	}
-	KUNIT_EXPECT_LT(test, ask(test, dev, request->op, 0, NULL, 0, NULL), 0);
+	KUNIT_EXPECT_EQ(test, ask(test, dev, request->op, 0, NULL, 0, NULL), -EINVAL);
 	KUNIT_EXPECT_EQ(test, ask(test, dev, request->op, 0, good, nr, NULL), 0);
 	expect_unreferenced(test, qp);
 	expect_unreferenced(test, other);
@@ -387,13 +388,13 @@ static void failed_lookup_keeps_no_reference(struct kunit *test)
 	init_qp(test, c, a);
 	for (i = 0; i < 100; i++) {
 		/* no such QP, no such port, not the port of the QP */
-		KUNIT_EXPECT_LT(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(PORT),
-					  QP(c->number + 1)), 0);
-		KUNIT_EXPECT_LT(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(2),
-					  QP(c->number)), 0);
+		KUNIT_EXPECT_EQ(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(PORT),
+					  QP(c->number + 1)), -ENOENT);
+		KUNIT_EXPECT_EQ(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(2),
+					  QP(c->number)), -EINVAL);
 		c->qp->port = 2;
-		KUNIT_EXPECT_LT(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(PORT),
-					  QP(c->number)), 0);
+		KUNIT_EXPECT_EQ(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(PORT),
+					  QP(c->number)), -EAGAIN);
 		c->qp->port = PORT;
 	}
 	KUNIT_EXPECT_EQ(test, ASK(test, dev, RES_QP_GET, NULL, ON_PORT(PORT), QP(c->number)),
@@ -468,8 +469,9 @@ static void failed_unbind_keeps_the_binding(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, dev->binds, binds);
 		KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 1);
 	}
-	/* the QP is not bound to a second counter */
-	KUNIT_EXPECT_LT(test, bind_new(test, dev, c->number, NULL), 0);
+	/* the QP is not bound to a second counter: not to a new one, nor to its own again */
+	KUNIT_EXPECT_EQ(test, bind_new(test, dev, c->number, NULL), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, bind_to(test, dev, c->number, id), -EINVAL);
 	KUNIT_EXPECT_PTR_EQ(test, c->qp->counter, counter);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 1);
 	dev->unbind_error = 0;
@@ -487,11 +489,146 @@ static void failed_bind_leaves_no_counter(struct kunit *test)
 
 	init_qp(test, c, a);
 	dev->bind_error = -EIO;
-	KUNIT_EXPECT_LT(test, bind_new(test, dev, c->number, NULL), 0);
+	/* whatever the driver says */
+	KUNIT_EXPECT_EQ(test, bind_new(test, dev, c->number, NULL), -ENOMEM);
 	KUNIT_EXPECT_NULL(test, c->qp->counter);
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 0);
 	expect_unreferenced(test, c);
 	MOCK_EXPECT_HELD(test, a, 1);
+}
+
+/* Automatic mode is not changed, and nothing bound by hand, while counters are in use. */
+static void mode_is_kept_while_counters_are_in_use(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test);
+	struct counted_qp *c = new_qp(test, dev, a, IB_QPT_RC, false);
+	u32 id = 0;
+
+	init_qp(test, c, a);
+	KUNIT_ASSERT_EQ(test, bind_new(test, dev, c->number, &id), 0);
+	KUNIT_EXPECT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), -EBUSY);
+	KUNIT_EXPECT_EQ(test, unbind(test, dev, c->number, id), 0);
+	KUNIT_EXPECT_EQ(test, unbind(test, dev, c->number, id), -EINVAL);
+	KUNIT_EXPECT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), 0);
+	KUNIT_EXPECT_EQ(test, bind_new(test, dev, c->number, NULL), -EINVAL);
+	KUNIT_EXPECT_EQ(test, bind_to(test, dev, c->number, id), -EINVAL);
+	init_qp(test, c, a);
+	KUNIT_ASSERT_NOT_NULL(test, c->qp->counter);
+	KUNIT_EXPECT_EQ(test, unbind(test, dev, c->number, c->qp->counter->id), -EINVAL);
+	KUNIT_EXPECT_NOT_NULL(test, c->qp->counter);
+	expect_unreferenced(test, c);
+	expect_counter_unreferenced(test, c);
+}
+
+/* Only the administrator changes counters. */
+static void counters_need_cap_net_admin(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test);
+	struct counted_qp *c = new_qp(test, dev, a, IB_QPT_RC, false);
+	struct cred *weak = prepare_creds();
+	const struct cred *usual;
+
+	KUNIT_ASSERT_NOT_NULL(test, weak);
+	init_qp(test, c, a);
+	cap_lower(weak->cap_effective, CAP_NET_ADMIN);
+	usual = override_creds(weak);
+	KUNIT_EXPECT_EQ(test, set_automatic(test, dev, RDMA_COUNTER_MASK_PID), -EPERM);
+	KUNIT_EXPECT_EQ(test, bind_new(test, dev, c->number, NULL), -EPERM);
+	KUNIT_EXPECT_EQ(test, unbind(test, dev, c->number, 1), -EPERM);
+	KUNIT_EXPECT_EQ(test, ASK(test, dev, STAT_GET, NULL, ON_PORT(PORT)), 0);
+	put_cred(revert_creds(usual));
+	KUNIT_EXPECT_EQ(test, dev->binds, 0);
+}
+
+/* The driver cannot keep a counter. */
+static void counter_goes_though_the_driver_refuses(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test);
+	struct counted_qp *c = new_qp(test, dev, a, IB_QPT_RC, false);
+	u32 id = 0;
+
+	init_qp(test, c, a);
+	KUNIT_ASSERT_EQ(test, bind_new(test, dev, c->number, &id), 0);
+	MOCK_EXPECT_HELD(test, a, 2);
+	dev->destroy_error = -EBUSY;
+	KUNIT_EXPECT_EQ(test, unbind(test, dev, c->number, id), 0);
+	dev->destroy_error = 0;
+	KUNIT_EXPECT_EQ(test, dev->seen, 0);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_COUNTER), 0);
+	MOCK_EXPECT_HELD(test, a, 1);
+}
+
+static struct listing *list_counters(struct kunit *test, struct verbs_device *dev)
+{
+	struct listing *listing = LIST(test, dev, STAT_GET, STAT_COUNTER, STAT_COUNTER_ID, 0,
+				       FOR_QPS);
+
+	return listing;
+}
+
+static void sum_qps(void *data, struct nlattr *counter)
+{
+	struct nlattr *qps = nla_find_nested(counter, RDMA_NLDEV_ATTR_RES_QP), *qp, *found;
+	int rest;
+
+	if (!qps)
+		return;
+	nla_for_each_nested(qp, qps, rest) {
+		found = nla_find_nested(qp, RDMA_NLDEV_ATTR_RES_LQPN);
+		if (found)
+			*(u32 *)data += nla_get_u32(found);
+	}
+}
+
+/* As many as fill several messages: each once, in ascending order, with its QPs. */
+static void list_of_counters_is_a_snapshot(struct kunit *test)
+{
+	struct verbs_device *dev = registered_device(test);
+	struct mock_owner *a = mock_owner(test);
+	struct counted_qp *c[60], *late;
+	struct listing *listing;
+	u32 qps = 0, sum = 0;
+	int i;
+
+	listing = list_counters(test, dev);
+	finish_listing(test, listing);
+	KUNIT_EXPECT_EQ(test, listing->error, 0);
+	KUNIT_EXPECT_EQ(test, listing->objects, 0);
+
+	for (i = 0; i < ARRAY_SIZE(c); i++) {
+		c[i] = new_qp(test, dev, a, IB_QPT_RC, false);
+		init_qp(test, c[i], a);
+		KUNIT_ASSERT_EQ(test, bind_new(test, dev, c[i]->number, NULL), 0);
+		sum += c[i]->number;
+	}
+	late = new_qp(test, dev, a, IB_QPT_RC, false);
+	init_qp(test, late, a);
+	listing = list_counters(test, dev);
+	listing->look = sum_qps;
+	listing->data = &qps;
+	/* one comes, and the last one goes */
+	KUNIT_ASSERT_EQ(test, bind_new(test, dev, late->number, NULL), 0);
+	i = ARRAY_SIZE(c) - 1;
+	KUNIT_ASSERT_EQ(test, unbind(test, dev, c[i]->number, c[i]->qp->counter->id), 0);
+	sum -= c[i]->number;
+	finish_listing(test, listing);
+	KUNIT_EXPECT_EQ(test, listing->error, 0);
+	KUNIT_EXPECT_FALSE(test, listing->interrupted);
+	KUNIT_EXPECT_GT(test, listing->messages, 1);
+	KUNIT_EXPECT_EQ(test, listing->nr, ARRAY_SIZE(c) - 1);
+	for (i = 0; i < listing->nr && i < ARRAY_SIZE(c) - 1; i++) {
+		KUNIT_EXPECT_EQ(test, listing->numbers[i], c[i]->qp->counter->id);
+		expect_unreferenced(test, c[i]);
+		expect_counter_unreferenced(test, c[i]);
+	}
+	KUNIT_EXPECT_EQ(test, qps, sum);
+
+	listing = LIST(test, dev, STAT_GET, STAT_COUNTER, STAT_COUNTER_ID, 0);
+	finish_listing(test, listing);
+	KUNIT_EXPECT_EQ(test, listing->error, -EINVAL);
 }
 
 /* Nor does an untracked QP. */
@@ -517,6 +654,7 @@ static void kernel_qp_gets_no_counter(struct kunit *test)
 
 static struct kunit_case counters_cases[] = {
 	KUNIT_CASE(processes_do_not_share_a_counter),
+	KUNIT_CASE(threads_of_a_process_share_a_counter),
 	KUNIT_CASE(process_with_a_reused_pid_gets_its_own_counter),
 	KUNIT_CASE(qp_types_do_not_share_a_counter),
 	KUNIT_CASE(kernel_and_process_do_not_share_a_counter),
@@ -528,6 +666,10 @@ static struct kunit_case counters_cases[] = {
 	KUNIT_CASE(lookup_without_memory_keeps_no_reference),
 	KUNIT_CASE(failed_unbind_keeps_the_binding),
 	KUNIT_CASE(failed_bind_leaves_no_counter),
+	KUNIT_CASE(mode_is_kept_while_counters_are_in_use),
+	KUNIT_CASE(counters_need_cap_net_admin),
+	KUNIT_CASE(counter_goes_though_the_driver_refuses),
+	KUNIT_CASE(list_of_counters_is_a_snapshot),
 	KUNIT_CASE(kernel_qp_gets_no_counter),
 	{}
 };

@@ -48,6 +48,7 @@ static void put_given(struct sk_buff *skb, const struct given *given)
 		nla_nest_end(skb, nest);
 		break;
 	case RDMA_NLDEV_SYS_ATTR_NETNS_MODE:
+	case RDMA_NLDEV_ATTR_DRIVER_DETAILS:
 		nla_put_u8(skb, given->type, given->value);
 		break;
 	default:
@@ -118,17 +119,52 @@ int inquire(struct kunit *test, struct inquiry *inquiry)
 	return len > 0 ? read_answer(sock, inquiry, buffer, size) : len;
 }
 
+struct nest *ask_nest(struct kunit *test, struct verbs_device *dev, int op,
+		      const struct given *attr, int nr, u16 wanted)
+{
+	struct nest *nest = kunit_kzalloc(test, sizeof(*nest), GFP_KERNEL);
+	struct inquiry inquiry = {
+		.dev = dev,
+		.op = op,
+		.attr = attr,
+		.nr = nr,
+		.wanted = wanted,
+		.into = nest,
+		.room = sizeof(*nest),
+	};
+
+	KUNIT_ASSERT_NOT_NULL(test, nest);
+	KUNIT_EXPECT_EQ(test, inquire(test, &inquiry), 0);
+	return nest;
+}
+
+int summary(struct kunit *test, struct verbs_device *dev, const char *name, bool details)
+{
+	struct nest *nest = ASK_NEST(test, dev, RES_GET, RDMA_NLDEV_ATTR_RES_SUMMARY,
+				     { RDMA_NLDEV_ATTR_DRIVER_DETAILS, details });
+	struct nlattr *entry, *found;
+	int rest;
+
+	for_each_in(entry, nest, rest) {
+		found = nla_find_nested(entry, RDMA_NLDEV_ATTR_RES_SUMMARY_ENTRY_NAME);
+		if (!found || nla_strcmp(found, name))
+			continue;
+		found = nla_find_nested(entry, RDMA_NLDEV_ATTR_RES_SUMMARY_ENTRY_CURR);
+		return found ? nla_get_u64(found) : -ENODATA;
+	}
+	return -ENOENT;
+}
+
 struct listing *begin_listing(struct kunit *test, struct verbs_device *dev, int op,
-			      u16 table, u16 number, int nth)
+			      u16 table, u16 number, const struct given *attr, int nr, int nth)
 {
 	struct listing *listing = kunit_kzalloc(test, sizeof(*listing), GFP_KERNEL);
-	const struct given attr[] = { DEV(dev) };
 	struct inquiry inquiry = {
 		.dev = dev,
 		.op = op,
 		.flags = NLM_F_DUMP,
 		.attr = attr,
-		.nr = ARRAY_SIZE(attr),
+		.nr = nr,
 		.nth = nth,
 	};
 
@@ -149,6 +185,9 @@ static void read_table(struct listing *listing, struct nlmsghdr *nlh)
 	if (!table)
 		return;
 	nla_for_each_nested(entry, table, rest) {
+		listing->objects++;
+		if (listing->look)
+			listing->look(listing->data, entry);
 		number = nla_find_nested(entry, listing->number);
 		if (number && listing->nr < ARRAY_SIZE(listing->numbers))
 			listing->numbers[listing->nr++] = nla_get_u32(number);
@@ -174,11 +213,15 @@ void finish_listing(struct kunit *test, struct listing *listing)
 			return;
 		}
 		for (nlh = buffer; nlmsg_ok(nlh, len); nlh = nlmsg_next(nlh, &len)) {
-			listing->interrupted |= !!(nlh->nlmsg_flags & NLM_F_DUMP_INTR);
+			bool marked = nlh->nlmsg_flags & NLM_F_DUMP_INTR;
+
 			if (nlh->nlmsg_type == NLMSG_ERROR || nlh->nlmsg_type == NLMSG_DONE) {
+				listing->interrupted = marked;
 				listing->error = *(int *)nlmsg_data(nlh);
 				return;
 			}
+			listing->marked_early |= marked;
+			listing->messages++;
 			read_table(listing, nlh);
 		}
 	}

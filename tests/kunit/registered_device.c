@@ -89,7 +89,10 @@ static int counter_unbind_qp(struct ib_qp *qp, u32 port)
 
 static int counter_dealloc(struct rdma_counter *counter)
 {
-	return 0;
+	struct verbs_device *dev = to_verbs_device(counter->device);
+
+	dev->seen = verbs_count(dev, RDMA_RESTRACK_COUNTER);
+	return dev->destroy_error;
 }
 
 /* Values made from the number of the counter, so that tests know what was added up. */
