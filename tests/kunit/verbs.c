@@ -197,6 +197,45 @@ static void object_kept_by_the_driver_stays_tracked(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_PD), 1);
 }
 
+/* The caller frees it in any case. */
+static void kernel_cq_goes_though_the_driver_refuses(struct kunit *test)
+{
+	struct verbs_device *dev = verbs_device(test);
+	struct ib_cq *cq = ib_alloc_cq(&dev->ib, NULL, 1, 0, IB_POLL_DIRECT);
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cq);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_CQ), 1);
+	KUNIT_EXPECT_TRUE(test, rdma_is_kernel_res(&cq->res));
+	dev->destroy_error = -EBUSY;
+	kunit_warning_suppress(test) {
+		ib_free_cq(cq);
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, 1);
+	}
+	KUNIT_EXPECT_EQ(test, dev->seen, 0);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_CQ), 0);
+}
+
+/* A PD has one where the device has no key for all memory. */
+static void internal_mr_of_a_pd_is_not_tracked(struct kunit *test)
+{
+	struct verbs_device *dev = verbs_device(test);
+	struct ib_pd *pd;
+
+	dev->ib.attrs.kernel_cap_flags = 0;
+	pd = alloc_pd(test, dev);
+	KUNIT_EXPECT_NOT_NULL(test, pd->__internal_mr);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_PD), 1);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_MR), 0);
+	kunit_release_action(test, dealloc_pd, pd);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_PD), 0);
+
+	/* without it the PD is given up after it was tracked */
+	dev->mr_error = -ENOSPC;
+	KUNIT_EXPECT_EQ(test, PTR_ERR(__ib_alloc_pd(&dev->ib, 0, NAME)), -ENOSPC);
+	KUNIT_EXPECT_EQ(test, dev->seen, 0);
+	KUNIT_EXPECT_EQ(test, verbs_count(dev, RDMA_RESTRACK_PD), 0);
+}
+
 /* Some drivers number raw packet QPs separately from others. */
 static void qps_with_one_number_are_both_tracked(struct kunit *test)
 {
@@ -243,6 +282,8 @@ static struct kunit_case verbs_cases[] = {
 	KUNIT_CASE(driver_qp_is_tracked),
 	KUNIT_CASE(object_refused_by_the_driver_is_not_tracked),
 	KUNIT_CASE(object_kept_by_the_driver_stays_tracked),
+	KUNIT_CASE(kernel_cq_goes_though_the_driver_refuses),
+	KUNIT_CASE(internal_mr_of_a_pd_is_not_tracked),
 	KUNIT_CASE(qps_with_one_number_are_both_tracked),
 	KUNIT_CASE(many_qps_are_counted),
 	{}

@@ -108,6 +108,13 @@ static struct ib_mr *verbs_alloc_mr(struct ib_pd *pd, enum ib_mr_type type, u32 
 	return mr ?: ERR_PTR(-ENOMEM);
 }
 
+static struct ib_mr *verbs_get_dma_mr(struct ib_pd *pd, int access)
+{
+	struct verbs_device *dev = to_verbs_device(pd->device);
+
+	return dev->mr_error ? ERR_PTR(dev->mr_error) : verbs_alloc_mr(pd, IB_MR_TYPE_DMA, 0);
+}
+
 static struct ib_mr *reg_mr(struct ib_pd *pd, enum ib_mr_type type)
 {
 	struct ib_mr *mr = verbs_alloc_mr(pd, type, 0);
@@ -213,6 +220,7 @@ static const struct ib_device_ops verbs_ops = {
 	.alloc_xrcd = verbs_alloc_xrcd,
 	.dealloc_xrcd = verbs_dealloc_xrcd,
 	.alloc_mr = verbs_alloc_mr,
+	.get_dma_mr = verbs_get_dma_mr,
 	.reg_user_mr = verbs_reg_user_mr,
 	.reg_user_mr_dmabuf = verbs_reg_user_mr_dmabuf,
 	.rereg_user_mr = verbs_rereg_user_mr,

@@ -17,6 +17,8 @@ struct verbs_device {
 	/* what verbs that create return, and verbs that destroy */
 	int create_error;
 	int destroy_error;
+	/* what making the memory region of a PD returns */
+	int mr_error;
 	/* the number of the next QP, and whether it is not to be tracked */
 	u32 qp_num;
 	bool hide_qps;
