@@ -157,7 +157,7 @@ def main(rounds: str, *devices: str) -> None:
         try:
             for device in devices:
                 kind, address = device.split("=")
-                vanish(kind, address, number % 4 == 0)
+                vanish(kind, address, number % 2 == 0)
         except Wrong as wrong:
             sys.exit(f"round {number}: {wrong}")
         print(f"# round {number}, {time.monotonic():.0f} s", flush=True)
