@@ -40,8 +40,9 @@
  *
  * Misuse: a NULL pointer, a type that does not exist and the like give one
  * warning per kind of mistake and boot. It names the function, the type and the
- * number of the object. The call has no other effect. What a function says that
- * its caller must ensure is not checked.
+ * number of the object. The call has no other effect, except that a queue pair
+ * with a number of more than 24 bits, or a port of more than 8, is tracked. What
+ * a function says that its caller must ensure is not checked.
  */
 
 #ifndef _RDMA_RESTRACK_H_
