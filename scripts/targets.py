@@ -91,7 +91,7 @@ def test() -> int:
 def kunit() -> int:
     """KUnit suites only, on the debug kernel: the quick answer after an edit"""
     asked = _kernel(os.environ.get("KERNEL") or "debug")
-    return suites.kunit(asked, modules.build(asked), only=os.environ.get("ONLY")).conclude()
+    return suites.kunit(asked, modules.build(asked), os.environ.get("ONLY"))
 
 
 @target("soak")

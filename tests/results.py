@@ -22,6 +22,7 @@ from tests import skips
 from tests.skips import Skip
 
 TESTS = CHECKOUT / "tests/guest"
+KUNIT = CHECKOUT / "tests/kunit"
 # The scripts there that are no tests.
 HELPERS = {"lib.sh", "run.sh"}
 
@@ -117,42 +118,49 @@ def read(source: Path, text: str, name: str, log: Path, script: str = "") -> Tot
     return total
 
 
-def suites(only: str | None = None) -> set[str]:
-    """The KUnit suites in the sources, or those that match what the kernel takes as a filter."""
-    found = {name for path in (*CHECKOUT.glob("rust/**/*.rs"), *CHECKOUT.glob("tests/kunit/*.c"))
-             for names in _SUITE.findall(path.read_text()) for name in names if name}
-    wanted = {name for name in found
-              if fnmatch.fnmatchcase(name, (only or "*").partition(".")[0])}
-    if not wanted:
-        raise Failed("KUnit", f"no suite is called '{only}'", None,
-                     f"there are: {' '.join(sorted(found))}")
-    return wanted
+def modules() -> list[str]:
+    """The modules that have KUnit suites, whether they were built or not."""
+    return ["rdma_restrack",
+            *re.findall(r"^obj-m \+= (\w+)\.o$", (KUNIT / "Kbuild").read_text(), re.M)]
 
 
-def kunit(kernel: Kernel, verdict: Verdict, modules: Iterable[str], wanted: set[str],
+def suites(module: str, only: str | None = None) -> set[str]:
+    """The KUnit suites in a module's sources that match what the kernel takes as a filter."""
+    found = {name for path in _sources(module) for names in _SUITE.findall(path.read_text())
+             for name in names if name}
+    return {name for name in found
+            if fnmatch.fnmatchcase(name, (only or "*").partition(".")[0])}
+
+
+def _sources(module: str) -> list[Path]:
+    """The sources of a module that may have suites."""
+    if module == "rdma_restrack":
+        return list(CHECKOUT.glob("rust/**/*.rs"))
+    objects = re.search(rf"^{module}-y := ((?:.*\\\n)*.*)$", (KUNIT / "Kbuild").read_text(), re.M)
+    return [KUNIT / f"{name}.c" for name in re.findall(r"(\w+)\.o", objects[1] if objects else "")]
+
+
+def kunit(kernel: Kernel, verdict: Verdict, module: str, wanted: set[str],
           only: str | None = None) -> Total:
     """The total of a boot with KUnit, where the suites that are wanted must have run."""
     total = Total()
     variant = kernel.variant.name
-    ran = set()
-    for module in ("rdma_restrack", *modules):
-        before, bad = total.passed, len(total.failures)
-        mine = sorted(verdict.results.glob(f"{module}.*.ktap"))
-        for document in mine:
-            ran.add(document.name.split(".")[1])
-            total.add(read(kernel.source, document.read_text(errors="replace"), variant, document))
-        say(f"  {variant}: {module}: {len(mine)} suites, {total.passed - before} passed, "
-            f"{len(total.failures) - bad} failed")
-    messages = verdict.results / "dmesg.log"
-    if messages.exists():
-        say(f"  {variant}: {longest(messages.read_text(errors='replace'))}")
+    documents = sorted(verdict.results.glob("*.ktap"))
+    ran = {document.stem for document in documents}
+    for document in documents:
+        total.add(read(kernel.source, document.read_text(errors="replace"), variant, document))
     for names, why in ((wanted - ran, "did not run"),
                        (ran - wanted, "ran, and the sources do not say so")):
         if names:
             total.fail(f"{variant}: {', '.join(sorted(names))}", why, verdict.log)
     if verdict.why:
-        total.fail(f"{variant}: KUnit", verdict.why, verdict.log)
+        total.fail(f"{variant}: KUnit in {module}", verdict.why, verdict.log)
     judge_skips(kernel, total, set() if verdict.why or only and "." in only else ran, verdict.log)
+    say(f"  {variant}: {module}: {len(documents)} suites, {total.passed} passed, "
+        f"{len(total.failures)} failed")
+    messages = verdict.results / "dmesg.log"
+    if messages.exists():
+        say(f"  {variant}: {longest(messages.read_text(errors='replace'))}")
     return total
 
 

@@ -32,8 +32,8 @@ MATRIX = tuple(kernels.Variant(series, name, llvm)
 PART = 150
 
 # Seconds for what is not a test, from the boot to the end of a guest; and for the KUnit
-# suites but the race.
-BOOT, KUNIT = 10, 70
+# suites of a module but the race.
+BOOT, KUNIT = 10, 30
 
 # How long the guest tests take on a kernel, as a part of what they say in their heads.
 SPEED = {"stock": 0.4, "stock-rt": 0.5}
@@ -65,27 +65,49 @@ def seed() -> int:
     return number
 
 
-def kunit(asked: Kernel, made: Modules, race: int = 5, steps: int = 200_000, limit: int = 300,
-          only: str | None = None, name: str = "kunit") -> Total:
-    """Runs the KUnit suites whose names match only, or all; race is in seconds."""
-    wanted = results.suites(only)
-    words = " ".join(["exec $CHECKOUT/tests/kunit/run.sh", *made.kunit])
-    what = f"KUnit on {asked.variant.name}{f', {only}' if only else ''}"
+def kunit(asked: Kernel, made: Modules, only: str | None = None) -> int:
+    """Runs the KUnit suites whose names match only, or all; returns the exit code."""
+    return _run(kunit_jobs(asked, made, only)).conclude()
+
+
+def kunit_jobs(asked: Kernel, made: Modules, only: str | None = None, race: int = 5,
+               steps: int = 200_000, limit: int = 300) -> list["Job"]:
+    """A guest for the KUnit suites of each module, or for those that match only.
+
+    race is in seconds. The limit is that of a guest.
+    """
+    slower = SLOWER.get(asked.variant.kernel, 1)
+    jobs = []
+    for module in results.modules():
+        if wanted := results.suites(module, only):
+            work = functools.partial(_kunit, asked, made, module, wanted, only, race, steps,
+                                     limit * slower)
+            takes = (BOOT + KUNIT) * slower + ("restrack_c_race" in wanted) * race
+            jobs.append(Job(takes, work))
+    if not jobs:
+        raise Failed("KUnit", f"no suite is called '{only}'", None,
+                     f"see {results.KUNIT} and rust/")
+    return jobs
+
+
+def _kunit(asked: Kernel, made: Modules, module: str, wanted: set[str], only: str | None,
+           race: int, steps: int, limit: int) -> Total:
+    """Runs the KUnit suites of a module in a guest."""
+    what = f"KUnit on {asked.variant.name}, {only or module}"
     say(f"{what} ...")
     begin = time.monotonic()
-    slower = SLOWER.get(asked.variant.kernel, 1)
-    limit *= slower
     # modprobe waits for the suites of a module, which is no hang.
-    longest = max(race, steps // 10_000 * slower)
+    longest = max(race, steps // 10_000 * SLOWER.get(asked.variant.kernel, 1))
     cmdline = (f"rdma_restrack_kunit.race_seconds={race} rdma_restrack.model_steps={steps} "
                f"rdma_restrack_kunit.seed={seed()} rdma_restrack.model_seed={seed()} "
                f"kunit.timeout={limit} sysctl.kernel.hung_task_timeout_secs={longest + 60}"
                # Not the suites of the kernel: one fails with PREEMPT_RT.
                f" kunit.filter_glob={only or 'restrack_*'}")
-    verdict = qemu.boot(asked, made.folder, name, words, limit=limit,
+    verdict = qemu.boot(asked, made.folder, f"kunit-{module}",
+                        f"exec $CHECKOUT/tests/kunit/run.sh {module}", limit=limit,
                         machine=qemu.Machine(cpus=4, cmdline=cmdline))
     say(f"{what}: {clock(time.monotonic() - begin)}")
-    return results.kunit(asked, verdict, made.kunit, wanted, only)
+    return results.kunit(asked, verdict, module, wanted, only)
 
 
 def guest_tests(asked: Kernel, made: Modules, part: int | str, tests: list[GuestTest]) -> Total:
@@ -137,10 +159,8 @@ def soak(asked: Kernel, made: Modules) -> int:
     return _run([
         *(Job(7200, functools.partial(vanish, asked, made, part + 1, ROUNDS // VANISHING,
                                       limit=7200)) for part in range(VANISHING)),
-        Job(5400, functools.partial(kunit, asked, made, steps=10_000_000, limit=5400,
-                                    only="restrack_model", name="model")),
-        Job(1800, functools.partial(kunit, asked, made, race=600, limit=1800,
-                                    only="restrack_c_race", name="race")),
+        *kunit_jobs(asked, made, "restrack_model", steps=10_000_000, limit=5400),
+        *kunit_jobs(asked, made, "restrack_c_race", race=600, limit=1800),
     ]).conclude()
 
 
@@ -190,8 +210,7 @@ def _all(built: Iterable[tuple[Kernel, Modules]]) -> Total:
             jobs.append(Job((BOOT + takes(part) * speed) * slower,
                             functools.partial(guest_tests, asked, made, number, part)))
         if made.kunit:
-            jobs.append(Job((BOOT + KUNIT) * slower + RACE,
-                            functools.partial(kunit, asked, made, race=RACE)))
+            jobs += kunit_jobs(asked, made, race=RACE)
     return _run(jobs)
 
 

@@ -90,24 +90,24 @@ class Guest(unittest.TestCase):
         return [one.why for one in total.failures]
 
     def _kunit(self, *wanted: str, why: str = "", only: str | None = None) -> results.Total:
-        return results.kunit(KERNEL, self._verdict(why), ["other"], set(wanted), only)
+        return results.kunit(KERNEL, self._verdict(why), "rdma_restrack", set(wanted), only)
 
     def test_suites_of_each_module(self) -> None:
-        self._write(rdma_restrack__a__ktap=suite("ok 1 a"), rdma_restrack__b__ktap=suite("ok 1 b"),
-                    other__c__ktap=suite("ok 1 c"))
+        self._write(a__ktap=suite("ok 1 a"), b__ktap=suite("ok 1 b"),
+                    c__ktap=suite("ok 1 c"))
         total = self._kunit("a", "b", "c")
         self.assertEqual((total.passed, total.failures), (3, []))
 
     def test_suite_that_did_not_run(self) -> None:
-        self._write(rdma_restrack__a__ktap=suite("ok 1 a"))
+        self._write(a__ktap=suite("ok 1 a"))
         self.assertEqual(self._whys(self._kunit("a", "b")), ["did not run"])
 
     def test_suite_that_nobody_expects(self) -> None:
-        self._write(rdma_restrack__a__ktap=suite("ok 1 a"), other__b__ktap=suite("ok 1 b"))
+        self._write(a__ktap=suite("ok 1 a"), b__ktap=suite("ok 1 b"))
         self.assertEqual(self._whys(self._kunit("a")), ["ran, and the sources do not say so"])
 
     def test_boot_with_suites_that_failed(self) -> None:
-        self._write(rdma_restrack__a__ktap=suite("ok 1 a"))
+        self._write(a__ktap=suite("ok 1 a"))
         self.assertEqual(self._whys(self._kunit("a", why="panic")), ["panic"])
 
     def test_times_of_suites(self) -> None:
@@ -118,7 +118,7 @@ class Guest(unittest.TestCase):
             "c 100 s, a 8 s, 1 other suites 0 s")
 
     def test_suite_that_skips_and_may_not(self) -> None:
-        self._write(rdma_restrack__a__ktap=suite("ok 1 a", "ok 2 b # SKIP why"))
+        self._write(a__ktap=suite("ok 1 a", "ok 2 b # SKIP why"))
         self.assertEqual(self._whys(self._kunit("a")), ["may not skip here (why)"])
 
     def test_script_that_skips_and_may_not(self) -> None:

@@ -1,25 +1,17 @@
 #!/usr/bin/busybox sh
 # SPDX-License-Identifier: GPL-2.0
 #
-# Loads rdma_restrack and then each module named, and keeps the results of their KUnit
-# suites as KTAP in $RESULTS/<module>.<suite>.ktap. Fails if a module does not load or
-# unload. With FIRST_FAILURE set the guest ends with the first test that fails.
+# run.sh MODULE: loads rdma_restrack and the module, and keeps the results of the module's
+# KUnit suites as KTAP in $RESULTS/<suite>.ktap. Fails if a module does not load or unload.
 #
 # This is busybox, whose cat takes no exec: there are many suites.
 set -u
 . "$CHECKOUT/scripts/guest/rdma.sh"
 . "$CHECKOUT/tests/complaints.sh"
 suites=/sys/kernel/debug/kunit
-seen=" "
+filter=/sys/module/kunit/parameters/filter_glob
+only=$(cat $filter)
 failed=0
-
-if [ "${FIRST_FAILURE-}" ]; then
-	{
-		dmesg --follow --notime | grep -q -m 1 -E '(EXPECTATION|ASSERTION) FAILED|^ *not ok'
-		echo 1 >"$RESULTS/verdict"
-		poweroff -f
-	} &
-fi
 
 # Where the kernel injects faults, any allocation may fail, without a message.
 for faults in /sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc; do
@@ -29,34 +21,29 @@ for faults in /sys/kernel/debug/failslab /sys/kernel/debug/fail_page_alloc; do
 	}
 done
 
-collect() {
-	for suite in "$suites"/*/results; do
-		suite=${suite%/results}
-		suite=${suite##*/}
-		case "$seen" in *" $suite "*) continue ;; esac
-		[ -e "$suites/$suite/results" ] || continue
-		seen="$seen$suite "
-		cat "$suites/$suite/results" >"$RESULTS/$1.$suite.ktap"
-	done
+load() {
+	echo "loading $1"
+	modprobe "$@" || {
+		echo "$1 does not load"
+		failed=1
+	}
 }
 
-loaded=
-for module in rdma_restrack "$@"; do
-	echo "loading $module"
-	collect "before"
-	rm -f "$RESULTS"/before.*
-	# A suite waits for the report of a deletion that waits.
-	[ $module = rdma_restrack ] && options="wait_report=1" || options=
-	if modprobe "$module" $options; then
-		loaded="$module $loaded"
-	else
-		echo "$module does not load"
-		failed=1
-	fi
-	collect "$module"
+# The suites of rdma_restrack run in a guest of their own.
+[ "$1" = rdma_restrack ] || printf none >$filter
+# A suite waits for the report of a deletion that waits.
+load rdma_restrack wait_report=1
+printf %s "$only" >$filter
+[ "$1" = rdma_restrack ] || load "$1"
+
+for results in $suites/*/results; do
+	[ -e "$results" ] || continue
+	suite=${results%/results}
+	cat "$results" >"$RESULTS/${suite##*/}.ktap"
 done
 
-for module in $loaded; do
+# In the second turn there may be nothing left to do.
+for module in "$1" rdma_restrack; do
 	unload "$module" rmmod || {
 		echo "$module does not unload"
 		failed=1
