@@ -220,6 +220,8 @@ def main(name: str) -> int:
     Two makes in one checkout would write the same files, so the second one waits. A target
     may return a function that does the rest of the work beside another make.
     """
+    # The guest has users of its own, who read and run what is made here.
+    os.umask(0o022)
     if name not in WITHOUT_BUILD:
         host.check_checkout()
     with contextlib.nullcontext() if name in WITHOUT_BUILD else \
