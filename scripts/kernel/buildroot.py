@@ -121,7 +121,7 @@ def _make(path: Path, packages: list[str]) -> None:
             f"--format={'directory' if root else 'tar'}",
             f"--include={','.join(packages)}",
             "--aptopt=Acquire::Languages \"none\"",
-            *(f"--aptopt={line}" for line in debian.proxies()),
+            *(f"--aptopt={line}" for line in debian.access()),
             # A tree that was interrupted is made anew, so no file needs a sync.
             "--dpkgopt=force-unsafe-io",
             "--dpkgopt=path-exclude=/usr/share/man/*",
@@ -130,7 +130,7 @@ def _make(path: Path, packages: list[str]) -> None:
         ]
         # Without root, all of the tree lies there first, and /tmp may be in memory.
         environment = {"TMPDIR": TEMPORARY} | os.environ
-        sources = debian.sources(debian.SUITES).encode()
+        sources = debian.sources(debian.working_mirror(step), debian.SUITES).encode()
         step.note("+ " + " ".join(command))
         with step.log.open("ab") as log, \
                 subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stderr=log,

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is taken from apt: mirrors, proxies, versions."""
 
+import subprocess
+import tempfile
 import unittest
+from pathlib import Path
 from unittest import mock
 
 from scripts.kernel import debian
@@ -14,6 +17,8 @@ URIS = """\
 'http://one.example/debian/dists/sid/InRelease' one_dists_sid_InRelease 0
 'http://three.example/dists/noble/InRelease' three_dists_noble_InRelease 0
 'http://four.example/debian/dists/trixie/main/binary-amd64/Packages' four 0
+'https://download.docker.example/linux/debian/dists/trixie/InRelease' docker_dists_trixie_InRelease 0
+'cdrom://Debian/dists/trixie/InRelease' Debian_dists_trixie_InRelease 0
 """
 
 SETTINGS = """\
@@ -21,32 +26,90 @@ APT::Architecture "amd64";
 Acquire::http::Proxy "http://proxy.example:3128";
 Acquire::http::Proxy::one.example "DIRECT";
 Acquire::https::Proxy "";
-Acquire::http::ProxyAutoDetect "/usr/bin/detect";
+Acquire::https::CaInfo "/etc/ca.pem";
+Acquire::http::Proxy-Auto-Detect "/usr/bin/detect";
+Acquire::ForceIPv4 "1";
+Acquire::Check-Valid-Until "false";
+"""
+
+UNSIGNED = """\
+Get:1 http://one.example/debian trixie InRelease [7000 B]
+Err:1 http://one.example/debian trixie InRelease
+  The following signatures couldn't be verified
+E: The repository 'http://one.example/debian trixie InRelease' is not signed.
 """
 
 
 class Mirrors(unittest.TestCase):
-    def test_places_of_debian_once_in_their_order(self) -> None:
-        self.assertEqual(debian.mirrors_among(URIS),
-                         ["http://one.example/debian", "http://two.example/debian"])
+    def test_places_that_may_have_debian_once_in_their_order(self) -> None:
+        self.assertEqual(debian.mirrors_among(URIS), [
+            "http://one.example/debian", "http://two.example/debian",
+            "https://download.docker.example/linux/debian"])
 
-    def test_others_serve_no_debian(self) -> None:
+    def test_a_machine_may_have_none(self) -> None:
         self.assertEqual(debian.mirrors_among(URIS.replace("trixie/", "bionic/")
                                               .replace("sid/", "jammy/")), [])
 
-    def test_no_mirror_is_an_error(self) -> None:
-        with mock.patch.object(debian, "mirrors_among", return_value=[]), \
-                self.assertRaisesRegex(Failed, "apt: .* no source"):
-            debian.mirrors()
+    def test_sources_name_the_mirror_and_the_keyring(self) -> None:
+        self.assertEqual(debian.sources("http://m", ["a", "b"]).splitlines(), [
+            f"deb [signed-by={debian.KEYRING}] http://m {suite} main" for suite in "ab"])
 
-    def test_sources_name_the_first_mirror_and_the_keyring(self) -> None:
-        with mock.patch.object(debian, "mirrors", return_value=["http://m", "http://n"]):
-            self.assertEqual(debian.sources(["a", "b"]).splitlines(), [
-                f"deb [signed-by={debian.KEYRING}] http://m {suite} main" for suite in "ab"])
+    def test_settings_of_the_network(self) -> None:
+        lines = SETTINGS.splitlines()
+        self.assertEqual(debian.access_among(SETTINGS), lines[1:3] + lines[4:7])
 
-    def test_proxies_that_are_set(self) -> None:
-        self.assertEqual(debian.proxies_among(SETTINGS), SETTINGS.splitlines()[1:3]
-                         + SETTINGS.splitlines()[4:])
+    def test_refusal_is_the_first_error(self) -> None:
+        self.assertEqual(debian.refusal(UNSIGNED), "The repository 'http://one.example/debian "
+                         "trixie InRelease' is not signed.")
+
+
+class Choice(unittest.TestCase):
+    """Of the mirrors, with an apt that takes the second one or none."""
+
+    def setUp(self) -> None:
+        temporary = tempfile.TemporaryDirectory()
+        self.addCleanup(temporary.cleanup)
+        self.home = Path(temporary.name)
+        step = Step("test", "test")
+        step.log = self.home / "log"
+        self.archive = debian.Archive(step, self.home)
+        self.good = "two.example"
+        for name, answer in (("mirrors", ["http://one.example", "http://two.example"]),
+                             ("access", ['Acquire::http::Proxy "http://proxy.example";'])):
+            patch = mock.patch.object(debian, name, return_value=answer)
+            patch.start()
+            self.addCleanup(patch.stop)
+        patch = mock.patch.object(subprocess, "run", side_effect=self.apt)
+        patch.start()
+        self.addCleanup(patch.stop)
+
+    def apt(self, *_words: object, **_options: object) -> "subprocess.CompletedProcess[str]":
+        sources = (self.home / "etc/sources.list").read_text()
+        if self.good in sources:
+            return subprocess.CompletedProcess([], 0, "")
+        return subprocess.CompletedProcess([], 100, UNSIGNED)
+
+    def test_first_mirror_that_apt_takes(self) -> None:
+        self.assertEqual(self.archive.update(), "http://two.example")
+        self.assertEqual((self.home / "etc/sources.list").read_text(),
+                         debian.sources("http://two.example", debian.KERNEL_SUITES))
+
+    def test_configuration_is_ours_with_the_proxies_of_the_machine(self) -> None:
+        self.archive.update()
+        written = (self.home / "apt.conf").read_text()
+        self.assertIn(f'Dir::Etc "{self.home}/etc";\n', written)
+        self.assertIn('Acquire::http::Proxy "http://proxy.example";\n', written)
+
+    def test_no_source_is_an_error(self) -> None:
+        with mock.patch.object(debian, "mirrors", return_value=[]), \
+                self.assertRaisesRegex(Failed, "no source for Debian.*; add one"):
+            self.archive.update()
+
+    def test_no_mirror_is_an_error_that_says_why(self) -> None:
+        self.good = "three.example"
+        with self.assertRaisesRegex(Failed, "http://one.example: The repository .* not signed.*"
+                                    "http://two.example: .*network"):
+            self.archive.update()
 
 
 class Archive(debian.Archive):
