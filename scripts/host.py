@@ -12,7 +12,7 @@ import subprocess
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from scripts import cache
+from scripts import cache, disk
 from scripts.paths import BUILD, CHECKOUT, LOGS
 from scripts.progress import Failed, say
 
@@ -48,10 +48,7 @@ def check_checkout() -> None:
 def check_cache() -> None:
     """Fails if the folder of the cache cannot be used."""
     remedy = "set XDG_CACHE_HOME to another folder"
-    try:
-        store = cache.folder()
-    except RuntimeError:
-        raise Failed("host", "this user has no home folder", None, remedy) from None
+    store = cache.folder()
     if not store.is_absolute():
         raise Failed("host", f"the cache folder {store} is not an absolute path", None, remedy)
     check_path(store, "the cache folder", remedy)
@@ -87,12 +84,12 @@ def check_programs_run(path: Path, remedy: str) -> None:
         raise Failed("host", f"{path} is on a file system mounted noexec", None, remedy)
 
 
-def check_room(path: Path, needed: float, remedy: str) -> None:
+def check_room(path: Path, needed: int, remedy: str) -> None:
     """Fails if the disk has too little room."""
-    free = shutil.disk_usage(path).free
+    free = disk.free(path)
     if free < needed:
-        raise Failed("host", f"the disk of {path} has {free / 1e9:.1f} GB free, and "
-                     f"{needed / 1e9:.0f} GB are needed", None, f"make room, or {remedy}")
+        raise Failed("host", f"the disk of {path} has {disk.readable(free)} free, and "
+                     f"{disk.readable(needed)} are needed", None, f"make room, or {remedy}")
 
 
 def check_machine() -> None:
@@ -131,6 +128,8 @@ def check_namespaces() -> None:
 
 def way_to_namespaces() -> str:
     """What to do where namespaces cannot be made."""
+    if not Path("/proc/self").exists():
+        return "this chroot lacks /proc: run mount -t proc proc /proc in it"
     if os.geteuid():
         for name, forbids, allows in SWITCHES:
             switch = Path("/proc/sys", name.replace(".", "/"))
@@ -139,7 +138,7 @@ def way_to_namespaces() -> str:
         return ("in a container, start it with --privileged; "
                 "in a chroot, only root can do it")
     if not is_mount_point("/", Path("/proc/self/mountinfo").read_text()):
-        return ("this is a chroot whose / is no mount point: before you enter it, run "
+        return ("this chroot's / is no mount point: before you enter it, run "
                 "mount --bind FOLDER FOLDER")
     return "in a container, start it with --privileged"
 

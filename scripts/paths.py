@@ -11,5 +11,5 @@ LOGS = BUILD / "logs"
 
 def cache_folder() -> Path:
     """The folder of the cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
     return Path(base) / "rdma_restrack"

@@ -82,8 +82,8 @@ class Folders(unittest.TestCase):
 
     def test_room_is_compared(self) -> None:
         host.check_room(self.folder, 1, "")
-        with self.assertRaisesRegex(Failed, "GB free, and 1000000000 GB are needed; make room"):
-            host.check_room(self.folder, 1e18, "do")
+        with self.assertRaisesRegex(Failed, "GB free, and 1000000000.0 GB are needed; make room"):
+            host.check_room(self.folder, 10 ** 18, "do")
 
 
 class Machine(unittest.TestCase):

@@ -6,15 +6,16 @@ They are in here, whatever the host is. The guest runs from the same tree.
 """
 
 import os
+import pwd
 import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from scripts import cache
+from scripts import cache, host
 from scripts.disk import TEMPORARY
 from scripts.kernel import debian
-from scripts.progress import Step, Word
+from scripts.progress import Failed, Step, Word
 
 TOOLS = (
     # the kernel's build, as its own documentation lists it
@@ -111,6 +112,7 @@ def name(kind: str) -> str:
 
 def _make(path: Path, packages: list[str]) -> None:
     """Installs the packages in a folder, which becomes a build root."""
+    try_tools()
     with Step("build root (Debian 13 with compilers and tools)", "build-root") as step:
         # Only root can make the tree in place. Others make a tar in a user namespace
         # and unpack it, so that the tree belongs to them.
@@ -151,3 +153,40 @@ def _make(path: Path, packages: list[str]) -> None:
         if said.returncode or "rustc" not in said.stdout:
             step.fail(f"the tree does not work: {said.stderr.strip()}")
         (path / "versions").write_text(said.stdout)
+
+
+def try_tools() -> None:
+    """Fails if this user cannot make a build root, or not enter it."""
+    trials = [(BuildRoot(Path("/")).enter(["true"]), "in a container, start it with --privileged")]
+    if os.geteuid():
+        temporary, remedy = Path(os.environ.get("TMPDIR") or TEMPORARY), "set TMPDIR elsewhere"
+        host.check_programs_run(temporary, remedy)
+        host.check_room(temporary, SIZE, remedy)
+        trials.append((["mmdebstrap", "--unshare-helper", "true"], way_to_ids()))
+    for command, remedy in trials:
+        tried = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.PIPE, text=True, check=False)
+        if tried.returncode:
+            said = [line for line in tried.stderr.splitlines() if line.strip()]
+            raise Failed("host", f"{command[0]}: {said[0] if said else 'failed'}", None, remedy)
+
+
+def way_to_ids() -> str:
+    """What to do where mmdebstrap gets no users and groups for its user namespace."""
+    try:
+        user = pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return "use an account that /etc/passwd has"
+    lacking = [kind for kind in ("subuid", "subgid")
+               if not has_range(Path("/etc", kind), user)]
+    if lacking:
+        return "run as root: usermod " + " ".join(
+            f"--add-{kind}s 10000000-10065535" for kind in lacking) + f" {user}"
+    return ("run as root: apt-get install --reinstall uidmap; "
+            "in a container, start it with --privileged")
+
+
+def has_range(table: Path, user: str) -> bool:
+    """Returns true if the user has a line in /etc/subuid or /etc/subgid."""
+    return table.exists() and any(line.startswith(f"{user}:")
+                                  for line in table.read_text().splitlines())
