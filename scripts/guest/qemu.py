@@ -193,7 +193,9 @@ def _command_line(kernel: Kernel, modules: Path, results: Path, machine: Machine
         "-device", "virtio-rng-pci,rng=rng",
         "-kernel", kernel.image, "-append", cmdline]
     # virtiofsd must be there before QEMU.
-    start = ("/usr/libexec/virtiofsd --socket-path=/run/fs.sock --shared-dir=/ "
+    # It holds a file for each one that the guest has seen, and a user's limit is 1024.
+    start = ('ulimit -S -n "$(ulimit -H -n)"; '
+             "/usr/libexec/virtiofsd --socket-path=/run/fs.sock --shared-dir=/ "
              "--sandbox=none --cache=always --rlimit-nofile=0 --announce-submounts "
              f"--inode-file-handles=never >{results}/virtiofsd.log 2>&1 & "
              "while [ ! -S /run/fs.sock ]; do kill -0 $! || exit 99; sleep 0.02; done; "
