@@ -17,10 +17,13 @@ from scripts.progress import Failed, Step
 
 # A step whose command writes its number to a file and hangs.
 HANGS = """
+import signal
 import sys
 from pathlib import Path
 from scripts import program, progress
 progress.Step.PULSE = 0.1
+# A shell starts `make check &` with this signal ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 def main():
     with progress.Step("step", "test-program") as step:
         step.run(["bash", "-c", sys.argv[1]])
