@@ -8,7 +8,7 @@ from pathlib import Path
 from scripts.paths import BUILD, cache_folder
 
 # With less free than this, a disk is full.
-_FULL = 1 << 20
+_FULL = 4 << 20
 # What programs print when a write fails for want of room.
 _WORDS = ("No space left on device", "Disk quota exceeded", "not enough free space")
 
