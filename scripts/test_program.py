@@ -77,7 +77,10 @@ class Signals(unittest.TestCase):
             assert started.stdout
             started.stdout.readline()
             started.stdout.close()
-            self.assertEqual(started.wait(20), 129)
+            try:
+                self.assertEqual(started.wait(20), 129)
+            finally:
+                started.kill()
 
 
 class Errors(unittest.TestCase):
