@@ -5,6 +5,8 @@
 # ends with the first test that fails.
 set -u
 . "$CHECKOUT/scripts/guest/rdma.sh"
+# What is judged are the messages on the serial console.
+busybox dmesg -n 7
 
 modprobe -a ib_uverbs rdma_ucm rdma_rxe siw || {
 	echo "the modules do not load"
@@ -19,7 +21,7 @@ if [ "${FIRST_FAILURE-}" ]; then
 			sleep 0.5
 		done
 		echo 1 >"$RESULTS/verdict"
-		poweroff -f
+		busybox poweroff -f
 	} &
 fi
 exec bash "$CHECKOUT/tests/guest/run.sh"

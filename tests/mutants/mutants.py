@@ -137,10 +137,9 @@ def kunit(booted: Kernel, made: Modules, tests: list[str], words: str) -> dict[s
         f"{words}SUITES='{' '.join(tests)}' exec $CHECKOUT/tests/mutants/suites.sh "
         + " ".join(made.kunit),
         limit=LIMIT * slower * len(tests),
-        machine=qemu.Machine(cpus=4, cmdline=(
+        machine=qemu.Machine(cpus=4, memory="1G", cmdline=(
             # The program that starts a suite waits for it, which is no hang.
-            "kunit.autorun=0 loglevel=7 "
-            f"sysctl.kernel.hung_task_timeout_secs={LIMIT * slower}")))
+            f"kunit.autorun=0 sysctl.kernel.hung_task_timeout_secs={LIMIT * slower}")))
     said = _text(verdict.results / "kernel.log")
     return {test: judgement.of_suite(test, said, verdict.why) for test in tests}
 
@@ -154,7 +153,7 @@ def guest_tests(booted: Kernel, made: Modules, tests: list[str], words: str) -> 
         booted, made.folder, "guest-test",
         f"{words}TESTS='{' '.join(tests)}' exec bash $CHECKOUT/tests/mutants/guest_test.sh",
         limit=LIMIT + sum(test.limit for test in found),
-        machine=qemu.Machine(cmdline=f"{suites.NO_KUNIT} loglevel=7"))
+        machine=qemu.Machine(cmdline=suites.NO_KUNIT))
     said = _text(verdict.results / "kernel.log")
     return {test.path.name: judgement.of_guest_test(
         test.name, _text(verdict.results / f"{test.name}.log"),

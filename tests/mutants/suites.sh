@@ -4,13 +4,15 @@
 # Loads rdma_restrack and then the modules named, as far as they are needed to run the KUnit
 # suites in $SUITES. With FIRST_FAILURE set the guest ends with the first test that fails.
 set -u
+# What is judged are the messages on the serial console.
+busybox dmesg -n 7
 kunit=/sys/kernel/debug/kunit
 
 if [ "${FIRST_FAILURE-}" ]; then
 	{
 		dmesg --follow --notime | grep -q -m 1 -E '(EXPECTATION|ASSERTION) FAILED|^ *not ok'
 		echo 1 >"$RESULTS/verdict"
-		poweroff -f
+		busybox poweroff -f
 	} &
 fi
 
