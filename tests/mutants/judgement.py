@@ -26,7 +26,7 @@ class Outcome:
 
 
 def of_suite(suite: str, messages: str, why: str) -> Outcome:
-    """Of a KUnit suite, by the kernel's messages; why is empty if nothing went wrong with the guest."""
+    """Of a KUnit suite, by the kernel's messages; why says what went wrong with the guest."""
     runs = passed = False
     for line in _without_time(messages):
         if line == f"    # Subtest: {suite}":
@@ -40,19 +40,21 @@ def of_suite(suite: str, messages: str, why: str) -> Outcome:
     return Outcome(NOT_TRIED, why or f"{suite} gave no result")
 
 
-def of_guest_test(test: str, log: str | None, code: str | None, messages: str,
+def of_guest_test(test: str, log: str, left: str, code: str, messages: str,
                   why: str) -> Outcome:
-    """Of a guest test, by its output and its exit code, if there are any."""
-    for line in (log or "").splitlines():
+    """Of a guest test, by its output, what it left behind, and its exit code."""
+    for line in log.splitlines():
         if failed := re.match(r"not ok \d+ (.*)", line):
             return Outcome(CAUGHT, f"{test}: {failed[1]}")
+    if left.startswith("left "):
+        return Outcome(CAUGHT, f"{test}: {left.splitlines()[0][:60]}")
     runs = False
     for line in _without_time(messages):
         if line == f"guest tests: start of {test}":
             runs = True
         elif runs and (complaint := _complaint(line)):
             return Outcome(CAUGHT, f"{test}: {complaint}")
-    if code == "0" and not why:
+    if code.strip() == "0" and not why:
         return Outcome(PASSED)
     return Outcome(NOT_TRIED, why or f"{test} gave no result")
 

@@ -154,10 +154,13 @@ def guest_tests(booted: Kernel, made: Modules, tests: list[str], words: str) -> 
         f"{words}TESTS='{' '.join(tests)}' exec bash $CHECKOUT/tests/mutants/guest_test.sh",
         limit=LIMIT + sum(test.limit for test in found),
         machine=qemu.Machine(cmdline=suites.NO_KUNIT))
-    said = _text(verdict.results / "kernel.log")
+
+    def said(name: str) -> str:
+        return _text(verdict.results / name)
+
     return {test.path.name: judgement.of_guest_test(
-        test.name, _text(verdict.results / f"{test.name}.log"),
-        _text(verdict.results / f"{test.name}.code"), said, verdict.why) for test in found}
+        test.name, said(f"{test.name}.log"), said(f"{test.name}.complaint"),
+        said(f"{test.name}.code"), said("kernel.log"), verdict.why) for test in found}
 
 
 def _text(path: Path) -> str:

@@ -81,35 +81,40 @@ START = "[ 3.0][ T99] guest tests: start of owners\n"
 
 
 class GuestTest(unittest.TestCase):
-    def of(self, log: str | None, code: str | None, messages: str = START,
-           why: str = "") -> Outcome:
-        return of_guest_test("owners", log, code, messages, why)
+    def of(self, log: str, code: str, messages: str = START, why: str = "",
+           left: str = "") -> Outcome:
+        return of_guest_test("owners", log, left, code, messages, why)
 
     def test_all_passed(self) -> None:
-        self.assertEqual(self.of("KTAP version 1\n1..1\nok 1 exec\n", "0"), Outcome(PASSED))
+        self.assertEqual(self.of("KTAP version 1\n1..1\nok 1 exec\n", "0\n"), Outcome(PASSED))
 
     def test_one_failed(self) -> None:
-        self.assertEqual(self.of("1..2\nok 1 exec\nnot ok 2 threads rxe\n", None, why="code 1"),
+        self.assertEqual(self.of("1..2\nok 1 exec\nnot ok 2 threads rxe\n", "", why="code 1"),
                          Outcome(CAUGHT, "owners: threads rxe"))
+
+    def test_module_cannot_be_unloaded_afterwards(self) -> None:
+        self.assertEqual(self.of("1..1\nok 1 exec\n", "0\n", left="left modules loaded: siw\n"),
+                         Outcome(CAUGHT, "owners: left modules loaded: siw"))
 
     def test_kernel_complains_meanwhile(self) -> None:
         said = START + "[ 3.5][ C0] WARNING: CPU: 1\n"
-        self.assertEqual(self.of("1..2\n", None, said, "the guest ended without a verdict"),
+        self.assertEqual(self.of("1..2\n", "", said, "the guest ended without a verdict"),
                          Outcome(CAUGHT, "owners: WARNING: CPU: 1"))
 
     def test_kernel_complains_before(self) -> None:
         said = "[ 2.0] WARNING: CPU: 1\n" + START
-        self.assertEqual(self.of(None, None, said, "the kernel said: WARNING"),
+        self.assertEqual(self.of("", "", said, "the kernel said: WARNING"),
                          Outcome(NOT_TRIED, "the kernel said: WARNING"))
 
     def test_module_does_not_load(self) -> None:
-        self.assertEqual(self.of(None, None, "", "the command in the guest ended with code 1"),
+        self.assertEqual(self.of("", "", "", "the command in the guest ended with code 1"),
                          Outcome(NOT_TRIED, "the command in the guest ended with code 1"))
 
     def test_time_limit(self) -> None:
-        self.assertEqual(self.of("1..2\nok 1 exec\n", "124", why="the command ended with code 1"),
-                         Outcome(NOT_TRIED, "the command ended with code 1"))
+        left = "took longer than 60 s\nleft modules loaded: siw\n"
+        self.assertEqual(self.of("1..2\nok 1 exec\n", "124\n", left=left),
+                         Outcome(NOT_TRIED, "owners gave no result"))
 
     def test_ends_early_without_a_failure(self) -> None:
-        self.assertEqual(self.of("1..2\nok 1 exec\n", "1"),
+        self.assertEqual(self.of("1..2\nok 1 exec\n", "1\n"),
                          Outcome(NOT_TRIED, "owners gave no result"))
