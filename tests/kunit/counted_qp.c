@@ -14,6 +14,7 @@ static void do_create(void *data)
 	struct counted_qp *c = data;
 	struct ib_qp_init_attr attr = {
 		.qp_type = c->type,
+		.port_num = c->type == IB_QPT_GSI ? PORT : 0,
 		.send_cq = c->cq,
 		.recv_cq = c->cq,
 		.cap = { .max_send_wr = 1, .max_recv_wr = 1 },

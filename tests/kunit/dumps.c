@@ -5,6 +5,7 @@
  */
 
 #include <linux/sort.h>
+#include <net/netlink.h>
 #include <rdma/ib_verbs.h>
 #include "counted_qp.h"
 #include "faults.h"
@@ -109,6 +110,47 @@ static void successor_with_a_reused_number_is_not_listed(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, listing->error, 0);
 	KUNIT_EXPECT_FALSE(test, listing->interrupted);
 	KUNIT_EXPECT_EQ(test, listing->nr, ARRAY_SIZE(first) - 1);
+}
+
+/* The types of the QPs in a list. */
+struct qp_types {
+	int nr;
+	u8 type[8];
+};
+
+static void note_type(void *data, struct nlattr *object)
+{
+	struct nlattr *type = nla_find_nested(object, RDMA_NLDEV_ATTR_RES_TYPE);
+	struct qp_types *types = data;
+
+	if (type && types->nr < ARRAY_SIZE(types->type))
+		types->type[types->nr++] = nla_get_u8(type);
+}
+
+/* By number, then by age. Special QPs have their port in the top byte of theirs. */
+static void order_is_by_number_and_age(struct kunit *test)
+{
+	static const u8 order[] = { IB_QPT_UC, IB_QPT_RC, IB_QPT_UD, IB_QPT_RAW_PACKET, IB_QPT_GSI };
+	struct verbs_device *dev = registered_device(test);
+	struct qp_types types = { };
+	struct listing *listing;
+
+	new_qp(test, dev, NULL, IB_QPT_GSI, false);
+	dev->last_qp = 7;
+	new_qp(test, dev, NULL, IB_QPT_RC, false);
+	dev->last_qp = 7;
+	new_qp(test, dev, NULL, IB_QPT_UD, false);
+	dev->last_qp = 7;
+	new_qp(test, dev, NULL, IB_QPT_RAW_PACKET, false);
+	dev->last_qp = 6;
+	new_qp(test, dev, NULL, IB_QPT_UC, false);
+	listing = BEGIN_LISTING(test, dev, QP, LQPN, 0);
+	listing->look = note_type;
+	listing->data = &types;
+	finish_listing(test, listing);
+	KUNIT_EXPECT_EQ(test, listing->error, 0);
+	KUNIT_EXPECT_EQ(test, types.nr, ARRAY_SIZE(order));
+	KUNIT_EXPECT_MEMEQ(test, types.type, order, sizeof(order));
 }
 
 /* The sync lasts from before the first message to after the last one. */
@@ -244,6 +286,7 @@ static void dump_without_memory_is_whole(struct kunit *test)
 static struct kunit_case cases[] = {
 	KUNIT_CASE(list_ascends_and_is_a_snapshot),
 	KUNIT_CASE(successor_with_a_reused_number_is_not_listed),
+	KUNIT_CASE(order_is_by_number_and_age),
 	KUNIT_CASE(sync_during_a_dump_marks_it),
 	KUNIT_CASE(deletion_does_not_mark_a_dump),
 	KUNIT_CASE(aborted_deletion_marks_the_dump_that_missed_the_object),
