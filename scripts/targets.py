@@ -15,7 +15,7 @@ from scripts.kernel import buildroot, kernels, modules, packages
 from scripts.kernel.kernels import Kernel, Variant
 from scripts.paths import BUILD, CHECKOUT
 from scripts.progress import Failed, Step, say
-from tests import suites
+from tests import kdir, suites
 from tests.bench import benchmark
 from tests.compare import comparison
 from tests.model import protocol
@@ -112,6 +112,12 @@ def matrix() -> int:
 def compare() -> int:
     """run the same workloads on the C tracker and on this one, and compare what they show"""
     return comparison.run(_kernel("stock"))
+
+
+@target("kdir")
+def own_kernel() -> Callable[[], None]:
+    """build for a kernel tree as one with a kernel of one's own does, and load the result"""
+    return functools.partial(kdir.check, _kernel("stock"))
 
 
 @target("shell")

@@ -125,25 +125,11 @@ def make_command(kernel: Kernel, sources: Path, out: Path, *words: str,
 def install(kernel: Kernel) -> Modules:
     """Makes the folder that the guest sees as /lib/modules."""
     out = folder(kernel.variant)
-    tree = out / "tree" / kernel.release
-    updates = tree / "updates"
     restrack = out / "module/rdma_restrack.ko"
     kunit = tuple(sorted((out / "kunit").glob("*.ko"))) if _has_kunit(kernel) else ()
     modules = [restrack, *sorted((out / "rdma").rglob("*.ko")), *kunit]
     with _step(kernel, "modules of the guest", "install") as step:
-        updates.mkdir(parents=True, exist_ok=True)
-        for old in updates.iterdir():
-            if old.name not in {m.name for m in modules}:
-                old.unlink()
-        stale = [m for m in modules if _older(updates / m.name, m)]
-        _distribution(tree / "kernel", kernel.modules)
-        for module in stale:
-            # Debug information is most of a module.
-            fresh = updates / f".{module.name}"
-            step.run(kernel.root.enter(["objcopy", "--strip-debug", module, fresh],
-                                       readable=[CHECKOUT], writable=[out]))
-            fresh.rename(updates / module.name)
-        _depmod(step, kernel, out / "tree")
+        fill_tree(step, kernel, out / "tree", modules)
     if kernel.variant.kernel == "stock":
         shutil.copy2(restrack, BUILD / "rdma_restrack.ko")
     if kernel.stock_rdma:
@@ -152,6 +138,27 @@ def install(kernel: Kernel) -> Modules:
         for name in FOREIGN:
             shutil.copy2(next(kernel.stock_rdma.rglob(f"{name}.ko")), foreign)
     return Modules(out / "tree", restrack, tuple(k.stem for k in kunit))
+
+
+def fill_tree(step: Step, kernel: Kernel, tree: Path, modules: list[Path]) -> None:
+    """Brings a folder that takes the place of /lib/modules up to date.
+
+    It has these modules, and those of the distribution.
+    """
+    updates = tree / kernel.release / "updates"
+    updates.mkdir(parents=True, exist_ok=True)
+    for old in updates.iterdir():
+        if old.name not in {m.name for m in modules}:
+            old.unlink()
+    _distribution(tree / kernel.release / "kernel", kernel.modules)
+    for module in modules:
+        if _older(updates / module.name, module):
+            # Debug information is most of a module.
+            fresh = updates / f".{module.name}"
+            step.run(kernel.root.enter(["objcopy", "--strip-debug", module, fresh],
+                                       readable=[CHECKOUT], writable=[tree]))
+            fresh.rename(updates / module.name)
+    _depmod(step, kernel, tree)
 
 
 def install_distribution(kernel: Kernel) -> Path:
