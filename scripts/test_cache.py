@@ -186,7 +186,7 @@ class Update(Cache):
         self.entry("7.3-debug", "kernels/7.3/7.3.9+deb13-amd64-debug-0123")
         said = self.update("7.3.10+deb13-amd64")
         self.assertIn("7.3.10+deb13-amd64 in place of 7.3.9+deb13-amd64", said)
-        self.assertIn("anew when next used: 7.3-debug, what is in build/", said)
+        self.assertIn("anew when next used: 7.3-debug, the modules in build/", said)
         self.assertEqual(self.release(), "7.3.10+deb13-amd64")
         self.assertTrue(cache.exists("kernels/7.3/7.3.9+deb13-amd64"))
 

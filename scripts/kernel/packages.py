@@ -77,11 +77,11 @@ def update(series: str, root: BuildRoot) -> None:
 
 
 def outdated(series: str, old: str) -> list[str]:
-    """What checkouts have used kernels of an old release for, and what they have built for them."""
+    """What checkouts have used kernels of an old release for, and the modules for these."""
     prefix = f"kernels/{series}/{old.rsplit('-', 1)[0]}-"
     return sorted({use for _, _, uses in inventory.checkouts() for use, name in uses.items()
                    if name.startswith(prefix) and use.startswith(f"{series}-")}) \
-        + ["what is in build/ for these"]
+        + ["the modules in build/"]
 
 
 def get_flavour(series: str, flavour: str, package: Package, root: BuildRoot) -> Package:
