@@ -1,4 +1,4 @@
-#!/usr/bin/python3 -IS
+#!/usr/bin/python3 -ISXpycache_prefix=/run/pycache
 # SPDX-License-Identifier: GPL-2.0
 """
 A process that has one object of each common type, and then becomes another one,
