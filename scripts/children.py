@@ -55,8 +55,12 @@ def _signal(processes: dict[int, str], number: signal.Signals) -> None:
 
 def kill() -> None:
     """Ends them at once."""
+    nobody = 0
     for _ in range(100):
-        if not (left := living()):
+        left = living()
+        # One that has just lost its parent may be missed once.
+        nobody = 0 if left else nobody + 1
+        if nobody == 2:
             return
         _signal(left, signal.SIGKILL)
         time.sleep(0.02)

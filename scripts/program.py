@@ -67,6 +67,7 @@ def _interrupt(number: int, _frame: FrameType | None) -> NoReturn:
 
 def _give_up(number: int, _frame: FrameType | None) -> NoReturn:
     """Ends the program at once."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     children.kill()
     os._exit(128 + number)
 

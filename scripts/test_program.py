@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from unittest import mock
@@ -59,6 +60,7 @@ class Signals(unittest.TestCase):
                 os.kill(started.pid, number)
                 while again and started.poll() is None:
                     os.kill(started.pid, signal.SIGINT)
+                    time.sleep(0.05)
                 _, said = started.communicate()
             self.assertFalse(alive(before))
             return started.returncode, said, wrote.read_text()
@@ -70,7 +72,6 @@ class Signals(unittest.TestCase):
     def test_second_interrupt_kills_at_once(self) -> None:
         code, *_ = self.interrupted(STUBBORN, signal.SIGINT, again=True)
         self.assertEqual(code, 130)
-
 
     def test_output_that_nobody_reads_ends_it(self) -> None:
         with program(HANGS, "sleep 1000") as started:
