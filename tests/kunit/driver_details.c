@@ -9,8 +9,8 @@
 #include <linux/sched.h>
 #include <net/netlink.h>
 #include <rdma/ib_verbs.h>
-#include "counted_qp.h"
 #include "netlink.h"
+#include "objects.h"
 #include "registered_device.h"
 
 #define LARGE	0x123456789abcULL
@@ -100,38 +100,10 @@ static const struct ib_device_ops details_ops = {
 	.fill_stat_mr_entry = fill_stat_mr,
 };
 
-/* One object of each type that a driver may describe. */
-struct objects {
-	struct verbs_device *dev;
-	struct counted_qp *c;
-	struct ib_mr *mr;
-	struct ib_srq *srq;
-};
-
-static void destroy_objects(void *data)
-{
-	struct objects *objects = data;
-
-	ib_destroy_srq(objects->srq);
-	ib_dereg_mr(objects->mr);
-}
-
 static struct objects *make_objects(struct kunit *test)
 {
-	struct objects *objects = kunit_kzalloc(test, sizeof(*objects), GFP_KERNEL);
-	struct ib_srq_init_attr attr = { .srq_type = IB_SRQT_BASIC };
-
-	KUNIT_ASSERT_NOT_NULL(test, objects);
 	memset(&driver, 0, sizeof(driver));
-	objects->dev = registered_device(test);
-	objects->c = new_qp(test, objects->dev, NULL, IB_QPT_RC, false);
-	init_qp(test, objects->c, NULL);
-	objects->mr = ib_alloc_mr(objects->c->pd, IB_MR_TYPE_MEM_REG, 1);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(objects->mr));
-	objects->srq = ib_create_srq_user(objects->c->pd, &attr, NULL, NULL);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(objects->srq));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, destroy_objects, objects));
-	return objects;
+	return new_objects(test);
 }
 
 /* The requests for a type of object, and where its number is. */

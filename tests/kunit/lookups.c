@@ -6,45 +6,19 @@
 
 #include <net/netlink.h>
 #include <rdma/ib_verbs.h>
-#include "counted_qp.h"
 #include "netlink.h"
+#include "objects.h"
 #include "registered_device.h"
 #include "uverbs.h"
 
 /* One object of each type that has a request of its own, of the kernel but for the context. */
-struct objects {
-	struct verbs_device *dev;
-	struct counted_qp *c;
-	struct ib_mr *mr;
-	struct ib_srq *srq;
-};
-
-static void destroy_objects(void *data)
-{
-	struct objects *objects = data;
-
-	ib_destroy_srq(objects->srq);
-	ib_dereg_mr(objects->mr);
-}
-
 static struct objects *make_objects(struct kunit *test)
 {
-	struct objects *objects = kunit_kzalloc(test, sizeof(*objects), GFP_KERNEL);
-	struct ib_srq_init_attr attr = { .srq_type = IB_SRQT_BASIC };
-	struct uverbs *u;
+	struct objects *objects = new_objects(test);
+	struct uverbs *u = uverbs_open(test, objects->dev, mock_owner(test), NULL);
 
-	KUNIT_ASSERT_NOT_NULL(test, objects);
-	objects->dev = registered_device(test);
-	u = uverbs_open(test, objects->dev, mock_owner(test), NULL);
 	KUNIT_ASSERT_EQ(test, uverbs_get_context(u), 0);
-	objects->c = new_qp(test, objects->dev, NULL, IB_QPT_RC, false);
-	init_qp(test, objects->c, NULL);
 	KUNIT_ASSERT_EQ(test, bind_new(test, objects->dev, objects->c->number, NULL), 0);
-	objects->mr = ib_alloc_mr(objects->c->pd, IB_MR_TYPE_MEM_REG, 1);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(objects->mr));
-	objects->srq = ib_create_srq_user(objects->c->pd, &attr, NULL, NULL);
-	KUNIT_ASSERT_FALSE(test, IS_ERR(objects->srq));
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, destroy_objects, objects));
 	return objects;
 }
 
