@@ -38,6 +38,13 @@ class Probe(unittest.TestCase):
         self.assertFalse(self._works("echo 'Unable to mount root fs'; exec sleep 20", limit=0.2))
 
 
+class Unexpected(unittest.TestCase):
+    def test_only_warnings_that_are_provoked_are_left_out(self) -> None:
+        lines = ["[ 1.0] a: warnings on purpose begin", "[ 1.1] WARNING: at f", "[ 1.2] BUG: x",
+                 "[ 1.3] a: warnings on purpose end", "[ 1.4] WARNING: at g"]
+        self.assertEqual(qemu.unexpected("\n".join(lines)), [lines[2], lines[4]])
+
+
 class Trial(unittest.TestCase):
     def test_guests_that_start_together_try_kvm_once(self) -> None:
         tried = []

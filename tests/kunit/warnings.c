@@ -199,6 +199,8 @@ static int shell(char *command)
 
 static int let_warnings_pass(struct kunit_suite *suite)
 {
+	/* for those who read the log of the guest */
+	pr_info("restrack_c_warnings: warnings on purpose begin\n");
 	return shell("echo 0 >/proc/sys/kernel/panic_on_warn") ?:
 	       shell("echo 1 >/sys/kernel/debug/clear_warn_once");
 }
@@ -207,6 +209,7 @@ static void let_no_warning_pass(struct kunit_suite *suite)
 {
 	/* the other suites suppress the warnings that they expect */
 	WARN_ON(shell("echo 1 >/proc/sys/kernel/panic_on_warn"));
+	pr_info("restrack_c_warnings: warnings on purpose end\n");
 }
 
 static struct kunit_case warnings_cases[] = {

@@ -9,7 +9,7 @@ limit and the like prove nothing: they are NOT_TRIED.
 import re
 from dataclasses import dataclass
 
-from scripts.guest.qemu import BAD_MESSAGES
+from scripts.guest.qemu import BAD_MESSAGES, unexpected
 
 CAUGHT, PASSED, NOT_TRIED = "caught", "passed", "not tried"
 
@@ -60,8 +60,8 @@ def of_guest_test(test: str, log: str, left: str, code: str, messages: str,
 
 
 def _without_time(messages: str) -> list[str]:
-    """The lines without what printk puts before them."""
-    return [re.sub(r"^(\[[^]]*\])+ ", "", line).rstrip() for line in messages.splitlines()]
+    """The lines without what printk puts before them, and without provoked warnings."""
+    return [re.sub(r"^(\[[^]]*\])+ ", "", line).rstrip() for line in unexpected(messages)]
 
 
 def _failed_test(line: str) -> str | None:
